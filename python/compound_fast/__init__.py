@@ -1,0 +1,1 @@
+"""A router and a semantic cache in front of large language models, in your own process."""
