@@ -144,9 +144,7 @@ class RateLimitedError(ProviderStatusError):
         What the provider's ``Retry-After`` asked for, in seconds.
     """
 
-    def __init__(
-        self, message: str, *, provider: str, attempt: int = 1, retry_after_s: float | None = None
-    ) -> None:
+    def __init__(self, message: str, *, provider: str, attempt: int = 1, retry_after_s: float | None = None) -> None:
         super().__init__(message, provider=provider, status_code=429, attempt=attempt, retryable=True)
         self.retry_after_s = retry_after_s
 

@@ -73,7 +73,8 @@ class CallOptions:
     tenant, namespace : str, default ""
         Who asks. Entries are never shared across either.
     cache : {"default", "no-cache", "no-store", "off"}, default "default"
-        ``"no-cache"`` looks nothing up but stores the answer; ``"no-store"`` looks up but stores nothing; ``"off"`` does neither.
+        ``"no-cache"`` looks nothing up but stores the answer; ``"no-store"`` looks up but stores nothing;
+        ``"off"`` does neither.
     ttl_s : float or None
         How long the answer may be served, in seconds from its birth; None = the cache's own setting.
     """
