@@ -52,10 +52,10 @@ def _leave(namespace: dict[str, object]) -> None:
 
 _markdown = Sybil(
     parsers=[PythonCodeBlockParser(), CodeBlockParser("yaml", _load_yaml), SkipParser()],
-    patterns=["README.md", "CONTRIBUTING.md", "docs/**/*.md"],
+    patterns=["README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md"],
     setup=_enter,
     teardown=_leave,
 )
-_docstrings = Sybil(parsers=[DocTestParser()], patterns=["python/compound_fast/**/*.py"])
+_docstrings = Sybil(parsers=[DocTestParser()], patterns=["python/compound_fast/*.py", "python/compound_fast/*/*.py"])
 
 pytest_collect_file = (_markdown + _docstrings).pytest()
