@@ -91,6 +91,20 @@ pub struct Hit {
     pub threshold: Option<f32>,
 }
 
+impl Hit {
+    /// Why it was served, for people.
+    pub fn reasons(&self) -> Vec<String> {
+        let age_s = self.age_ms as f64 / 1e3;
+        match self.threshold {
+            None => vec![format!("the same request was answered {age_s:.1} s ago")],
+            Some(threshold) => vec![
+                format!("a request that means the same was answered {age_s:.1} s ago"),
+                format!("similarity {:.3} >= {threshold:.3}, same slots, no guard refused", self.similarity),
+            ],
+        }
+    }
+}
+
 /// A neighbour that the semantic tier looked at.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Candidate {
@@ -180,18 +194,14 @@ impl Cache {
         let mut state = self.state.lock();
         let candidates = state.candidates(&probe, probe.threshold, now_ms, &mut dropped);
         for (slot, candidate) in candidates {
-            match candidate.refused_by {
-                Some(guard) => state.stats.count_refusal(guard),
-                None => {
-                    state.stats.semantic_hits += 1;
-                    state.store.touch(slot);
-                    let mut hit = state.hit(slot, HitKind::Semantic, candidate.similarity, now_ms);
-                    if let Some(hit) = &mut hit {
-                        hit.threshold = Some(probe.threshold);
-                    }
-                    return hit;
-                }
+            if let Some(guard) = candidate.refused_by {
+                state.stats.count_refusal(guard);
+                continue;
             }
+            state.stats.semantic_hits += 1;
+            state.store.touch(slot);
+            let hit = state.hit(slot, HitKind::Semantic, candidate.similarity, now_ms);
+            return hit.map(|hit| Hit { threshold: Some(probe.threshold), ..hit });
         }
         None
     }

@@ -112,7 +112,9 @@ impl Embedder for HashedEmbedder {
         }
         let norm = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
         if norm > 0.0 {
-            vector.iter_mut().for_each(|value| *value /= norm);
+            for value in &mut vector {
+                *value /= norm;
+            }
         }
         Embedding { embedder_id: self.id(), vector }
     }

@@ -12,11 +12,11 @@ const LONG: f64 = 160.0;
 pub fn complexity(analysis: &Analysis) -> f64 {
     let features = analysis.features();
     let shape = analysis.request().shape();
-    let share = |count: usize, full: f64| (count as f64 / full).min(1.0);
-    let parts = features.questions.saturating_sub(1).max(features.sentences.saturating_sub(2));
-    let score = 0.35 * share(features.words, LONG)
-        + 0.40 * share(features.reasoning_words, 3.0)
-        + 0.20 * share(parts, 4.0)
+    let part = |count: usize, full: f64| (count as f64 / full).min(1.0);
+    let steps = features.questions.saturating_sub(1).max(features.sentences.saturating_sub(2));
+    let score = 0.35 * part(features.words, LONG)
+        + 0.40 * part(features.reasoning_words, 3.0)
+        + 0.20 * part(steps, 4.0)
         + 0.25 * f64::from(u8::from(features.has_code))
         + 0.10 * f64::from(u8::from(shape.tools > 0 || shape.wants_json))
         + 0.10 * (f64::from(shape.turns) / 12.0).min(1.0);

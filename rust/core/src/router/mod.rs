@@ -46,7 +46,7 @@ pub struct Model {
     name: String,
     tier: Tier,
     /// Tokens that request and answer may have together.
-    context_window: u32,
+    context_window: u64,
     price: Option<Price>,
 }
 
@@ -133,9 +133,9 @@ impl Router {
         if let Some(rule) = self.rules.iter().find(|rule| rule.holds(analysis)) {
             let chosen: Vec<&Model> = self.targets(rule.target()).collect();
             let tier = chosen.first().map_or(Tier::Strong, |model| model.tier);
-            let rest = self.from_tier(tier).filter(|model| !chosen.iter().any(|other| other.name == model.name));
+            let rest = self.starting_at(tier).filter(|model| !chosen.iter().any(|other| other.name == model.name));
             let ordered = chosen.iter().copied().chain(rest);
-            return self.decide(ordered, None, vec![format!("{} -> {}", rule.describe(), rule.target())], analysis);
+            return self.decide(ordered, None, vec![rule.reason()], analysis);
         }
         let complexity = complexity(analysis);
         let Thresholds { medium, strong } = self.thresholds;
@@ -146,7 +146,7 @@ impl Router {
         };
         let reason =
             format!("complexity {complexity:.2} -> {} (medium from {medium:.2}, strong from {strong:.2})", tier.name());
-        self.decide(self.from_tier(tier), Some(complexity), vec![reason], analysis)
+        self.decide(self.starting_at(tier), Some(complexity), vec![reason], analysis)
     }
 
     fn named(&self, asked: &str, analysis: &Analysis) -> Result<RouteDecision> {
@@ -166,7 +166,7 @@ impl Router {
     }
 
     /// All models: those of this tier, then stronger ones upwards, then weaker ones downwards.
-    fn from_tier(&self, tier: Tier) -> impl Iterator<Item = &Model> {
+    fn starting_at(&self, tier: Tier) -> impl Iterator<Item = &Model> {
         let mut order: Vec<&Model> = self.models.iter().collect();
         let distance = |model: &Model| {
             let (from, to) = (tier as i32, model.tier as i32);
@@ -186,7 +186,7 @@ impl Router {
     ) -> Result<RouteDecision> {
         let input = analysis.input_tokens();
         let limit = analysis.request().shape().max_output_tokens;
-        let needed = input.saturating_add(limit.unwrap_or(0));
+        let needed = u64::from(input) + u64::from(limit.unwrap_or(0));
         let mut fitting = Vec::with_capacity(self.models.len());
         for model in ordered {
             if model.context_window >= needed {

@@ -2,14 +2,16 @@
 
 use serde::Deserialize;
 
+use super::complexity;
 use crate::features::Analysis;
 
 /// One line of `routing.rules`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Rule {
-    name: Option<String>,
-    when: Condition,
+    name: String,
+    /// Any of them has to hold.
+    when: Vec<Condition>,
     #[serde(rename = "use")]
     target: String,
 }
@@ -18,15 +20,15 @@ pub(super) struct Rule {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Condition {
-    min_tokens: Option<u32>,
-    max_tokens: Option<u32>,
-    min_turns: Option<u32>,
     has_code: Option<bool>,
     has_tools: Option<bool>,
-    has_media: Option<bool>,
+    is_question: Option<bool>,
     wants_json: Option<bool>,
-    contains_any: Option<Vec<String>>,
-    tenants: Option<Vec<String>>,
+    min_turns: Option<u32>,
+    min_tokens: Option<u32>,
+    max_tokens: Option<u32>,
+    min_complexity: Option<f64>,
+    max_complexity: Option<f64>,
 }
 
 impl Rule {
@@ -35,33 +37,33 @@ impl Rule {
         &self.target
     }
 
-    /// What the reasons call it.
-    pub(super) fn describe(&self) -> String {
-        self.name.as_ref().map_or_else(|| "a rule".to_owned(), |name| format!("rule {name:?}"))
+    /// What the reasons say when it decides.
+    pub(super) fn reason(&self) -> String {
+        format!("rule {:?} -> {}", self.name, self.target)
     }
 
-    /// Whether it decides this request. What costs least is asked first.
+    /// Whether it decides this request.
     pub(super) fn holds(&self, analysis: &Analysis) -> bool {
-        let Condition { min_tokens, max_tokens, min_turns, has_code, has_tools, has_media, wants_json, .. } = self.when;
-        let request = analysis.request();
-        let shape = request.shape();
-        is(has_tools, || shape.tools > 0)
-            && is(has_media, || shape.media > 0)
-            && is(wants_json, || shape.wants_json)
-            && min_turns.is_none_or(|least| shape.turns >= least)
-            && self.when.tenants.as_ref().is_none_or(|tenants| tenants.iter().any(|name| name == request.tenant()))
-            && is(has_code, || analysis.features().has_code)
-            && self.when.contains_any.as_ref().is_none_or(|words| contains_any(request.text(), words))
-            && min_tokens.is_none_or(|least| analysis.input_tokens() >= least)
-            && max_tokens.is_none_or(|most| analysis.input_tokens() <= most)
+        self.when.iter().any(|condition| condition.holds(analysis))
+    }
+}
+
+impl Condition {
+    /// What costs least is asked first.
+    fn holds(&self, analysis: &Analysis) -> bool {
+        let shape = analysis.request().shape();
+        is(self.has_tools, || shape.tools > 0)
+            && is(self.wants_json, || shape.wants_json)
+            && self.min_turns.is_none_or(|least| shape.turns >= least)
+            && is(self.has_code, || analysis.features().has_code)
+            && is(self.is_question, || analysis.features().is_question)
+            && self.min_complexity.is_none_or(|least| complexity(analysis) >= least)
+            && self.max_complexity.is_none_or(|most| complexity(analysis) <= most)
+            && self.min_tokens.is_none_or(|least| analysis.input_tokens() >= least)
+            && self.max_tokens.is_none_or(|most| analysis.input_tokens() <= most)
     }
 }
 
 fn is(wanted: Option<bool>, fact: impl FnOnce() -> bool) -> bool {
     wanted.is_none_or(|wanted| wanted == fact())
-}
-
-fn contains_any(text: &str, words: &[String]) -> bool {
-    let text = text.to_lowercase();
-    words.iter().any(|word| text.contains(&word.to_lowercase()))
 }

@@ -7,7 +7,8 @@ const CONFIG: &str = r#"{
         {"name": "mid", "tier": "medium", "context_window": 100, "price": null},
         {"name": "small", "tier": "weak", "context_window": 60, "price": {"input": 100000, "output": 200000}}
     ],
-    "rules": [{"name": "code", "when": {"has_code": true}, "use": "medium"}, {"when": {"tenants": ["vip"]}, "use": "big"}],
+    "rules": [{"name": "code", "when": [{"has_code": true}], "use": "medium"},
+              {"name": "talks", "when": [{"min_turns": 3}, {"max_tokens": 8, "is_question": false}], "use": "big"}],
     "thresholds": {"medium": 0.3, "strong": 0.45}
 }"#;
 
@@ -46,9 +47,10 @@ fn a_hard_request_goes_to_a_stronger_model() {
 #[test]
 fn the_first_rule_that_holds_decides() {
     assert_eq!(route(&ask("def f(): return g()")).candidates, ["mid", "big", "small"]);
-    let vip = analysis("vip", serde_json::json!({"messages": [{"role": "user", "content": "hi"}]}));
-    assert_eq!(route(&vip).model(), "big");
-    assert_eq!(route(&vip).reasons, ["a rule -> big"]);
+    let short = route(&ask("hi"));
+    assert_eq!((short.model(), &short.reasons[..]), ("big", &[r#"rule "talks" -> big"#.to_owned()][..]));
+    let turns = serde_json::json!({"role": "user", "content": "Where is my order number two?"});
+    assert_eq!(route(&analysis("", serde_json::json!({"messages": [turns, turns, turns]}))).model(), "big");
 }
 
 #[test]
