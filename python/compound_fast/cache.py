@@ -84,10 +84,10 @@ class SemanticCache:
         ``"exact"`` leaves only the exact tier.
     embedder : None
         The embedder to use. Only the one that ships is built yet: anything but None is a `ConfigError`.
-    similarity_threshold : float, default 0.92
-        Least cosine, in [-1, 1], for a semantic hit on a request without numbers, ids, amounts or dates.
-    slot_similarity_threshold : float, default 0.80
-        The same for requests that carry the same ones as the stored request.
+    similarity_threshold : float, default 0.95
+        Least cosine, in [-1, 1], for a semantic hit.
+    slot_similarity_threshold : float, default 0.60
+        The same for requests that carry the same id or amount as the stored one.
     clock : ManualClock or None
         For replays and tests; None = the system's clock.
 
@@ -111,8 +111,8 @@ class SemanticCache:
         policy: Literal["verified", "exact"] = "verified",
         embedder: None = None,
         *,
-        similarity_threshold: float = 0.92,
-        slot_similarity_threshold: float = 0.80,
+        similarity_threshold: float = 0.95,
+        slot_similarity_threshold: float = 0.60,
         clock: _core.ManualClock | None = None,
     ) -> None:
         if path is not None:

@@ -37,9 +37,9 @@ pub struct CacheConfig {
     pub ttl_ms: Option<u64>,
     /// Whether requests are compared by meaning at all.
     pub is_semantic: bool,
-    /// Least cosine for a hit where the request carries no slots, in [-1, 1].
+    /// Least cosine for a hit, in [-1, 1].
     pub similarity_threshold: f32,
-    /// Least cosine for a hit where it carries the same slots as the stored one, in [-1, 1].
+    /// Least cosine for a hit where both requests carry the same id or amount, in [-1, 1].
     pub slot_similarity_threshold: f32,
 }
 
@@ -49,8 +49,8 @@ impl Default for CacheConfig {
             max_bytes: 256 << 20,
             ttl_ms: Some(3_600_000),
             is_semantic: true,
-            similarity_threshold: 0.92,
-            slot_similarity_threshold: 0.80,
+            similarity_threshold: 0.95,
+            slot_similarity_threshold: 0.60,
         }
     }
 }
@@ -331,15 +331,14 @@ impl Cache {
 
     fn probe(&self, analysis: &Analysis, scope: u128) -> Probe {
         let features = analysis.features();
-        let slot_key = features.slots.key();
         Probe {
-            partition: self.key.partition(scope, slot_key),
+            partition: self.key.partition(scope, features.slots.key()),
             vector: analysis.with_embedding(&*self.embedder, |embedding| embedding.vector.clone()),
             signature: guards::signature(features),
-            threshold: if slot_key == 0 {
-                self.config.similarity_threshold
-            } else {
+            threshold: if features.slots.are_telling() {
                 self.config.slot_similarity_threshold
+            } else {
+                self.config.similarity_threshold
             },
         }
     }

@@ -96,6 +96,11 @@ impl Slots {
         found
     }
 
+    /// Whether the slots alone say most of what is asked about: an id or an amount, which texts seldom share by chance.
+    pub fn are_telling(&self) -> bool {
+        self.slots.iter().any(|slot| matches!(slot.kind, SlotKind::Id | SlotKind::Amount))
+    }
+
     /// A hash of the sorted slots; 0 where there are none. The same in every process.
     pub fn key(&self) -> u64 {
         if self.slots.is_empty() {

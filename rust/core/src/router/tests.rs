@@ -12,12 +12,12 @@ const CONFIG: &str = r#"{
     "thresholds": {"medium": 0.3, "strong": 0.45}
 }"#;
 
-fn analysis(tenant: &str, body: serde_json::Value) -> Analysis {
+fn analysis(tenant: &str, body: &serde_json::Value) -> Analysis {
     Analysis::new(Request::parse(body.to_string().into_bytes(), tenant, "").unwrap())
 }
 
 fn ask(text: &str) -> Analysis {
-    analysis("", serde_json::json!({"messages": [{"role": "user", "content": text}]}))
+    analysis("", &serde_json::json!({"messages": [{"role": "user", "content": text}]}))
 }
 
 fn route(analysis: &Analysis) -> RouteDecision {
@@ -50,21 +50,21 @@ fn the_first_rule_that_holds_decides() {
     let short = route(&ask("hi"));
     assert_eq!((short.model(), &short.reasons[..]), ("big", &[r#"rule "talks" -> big"#.to_owned()][..]));
     let turns = serde_json::json!({"role": "user", "content": "Where is my order number two?"});
-    assert_eq!(route(&analysis("", serde_json::json!({"messages": [turns, turns, turns]}))).model(), "big");
+    assert_eq!(route(&analysis("", &serde_json::json!({"messages": [turns, turns, turns]}))).model(), "big");
 }
 
 #[test]
 fn a_named_model_is_the_only_candidate() {
     let body = serde_json::json!({"model": "big", "messages": [{"role": "user", "content": "hi"}]});
 
-    assert_eq!(route(&analysis("", body)).candidates, ["big"]);
+    assert_eq!(route(&analysis("", &body)).candidates, ["big"]);
 }
 
 #[test]
 fn an_unknown_model_is_an_error_that_lists_the_known_ones() {
     let body = serde_json::json!({"model": "gpt-9", "messages": [{"role": "user", "content": "hi"}]});
 
-    let error = Router::from_json(CONFIG).unwrap().route(&analysis("", body)).unwrap_err();
+    let error = Router::from_json(CONFIG).unwrap().route(&analysis("", &body)).unwrap_err();
 
     assert_eq!(error.kind(), ErrorKind::NoCandidate);
     assert_eq!(error.to_string(), r#"model "gpt-9" is not configured; use "auto" or one of: big, mid, small"#);
