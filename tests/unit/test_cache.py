@@ -71,7 +71,8 @@ def test_an_expired_entry_is_a_miss() -> None:
 
     assert cache.get("short") is None
     hit = cache.get("long")
-    assert hit is not None and hit.age_s == 10.0
+    assert hit is not None
+    assert hit.age_s == 10.0
 
 
 def test_the_byte_budget_holds_and_the_least_recently_served_goes_first() -> None:
@@ -144,7 +145,8 @@ def test_a_wrong_call_raises_and_stores_nothing() -> None:
         cache.put("hi", "x", cost_usd=-1)
 
     hit = cache.get("hi")
-    assert hit is not None and hit.response == "there"
+    assert hit is not None
+    assert hit.response == "there"
 
 
 def test_clear_forgets_everything_and_ids_are_not_used_again() -> None:

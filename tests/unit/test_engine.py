@@ -33,11 +33,13 @@ def test_one_call_decides_as_the_steps_do(texts: list[str]) -> None:
         decision = engine.decide(body)
 
         if hit is not None:
-            assert decision.hit is not None and decision.route is None
+            assert decision.hit is not None
+            assert decision.route is None
             assert (decision.kind, decision.hit.entry_id, decision.response) == (hit.kind, hit.entry_id, hit.response)
         else:
             route = router.route(body)
-            assert decision.route is not None and decision.response is None
+            assert decision.route is not None
+            assert decision.response is None
             assert (decision.kind, decision.route.candidates) == ("route", route.candidates)
             assert decision.reasons == route.reasons
             cache.put(body, str(number).encode())

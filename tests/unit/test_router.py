@@ -22,7 +22,8 @@ def test_an_easy_request_goes_to_the_weak_model(router: cf.Router) -> None:
     assert decision.candidates == ["sim-weak", "sim-medium", "sim-strong"]
     assert decision.model == "sim-weak"
     assert decision.scores["complexity"] < 0.35
-    assert decision.expected_cost_usd is not None and 0 < decision.expected_cost_usd < 0.001
+    assert decision.expected_cost_usd is not None
+    assert 0 < decision.expected_cost_usd < 0.001
     assert "complexity" in decision.reasons[0]
 
 
