@@ -134,6 +134,20 @@ class Usage:
         """Input and output together."""
         return self.prompt_tokens + self.completion_tokens
 
+    @classmethod
+    def from_raw(cls, raw: object) -> Usage | None:
+        """Take the `usage` of a completion or chunk; None where it is missing, or cannot be."""
+        if not isinstance(raw, dict):
+            return None
+        details = raw.get("prompt_tokens_details")
+        prompt_tokens, completion_tokens = raw.get("prompt_tokens"), raw.get("completion_tokens")
+        cached = (details.get("cached_tokens") if isinstance(details, dict) else None) or 0
+        if type(prompt_tokens) is not int or type(completion_tokens) is not int or type(cached) is not int:
+            return None
+        if completion_tokens < 0 or not 0 <= cached <= prompt_tokens:
+            return None
+        return cls(prompt_tokens, completion_tokens, cached)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompoundInfo:
@@ -240,7 +254,7 @@ class ChatCompletion:
         ]
         return cls(
             id=str(raw.get("id", "")),
-            created=int(raw.get("created") or 0),
+            created=_whole(raw.get("created")),
             model=str(raw.get("model", compound.model)),
             choices=choices,
             usage=usage,
@@ -251,6 +265,11 @@ class ChatCompletion:
     def to_dict(self) -> JsonObject:
         """Return the completion as the provider sent it."""
         return self.raw
+
+
+def _whole(value: object) -> int:
+    """Return a number of seconds as an int; 0 for what is none."""
+    return int(value) if isinstance(value, (int, float)) else 0
 
 
 def _message(raw: Mapping[str, Any]) -> ChatMessage:
@@ -288,3 +307,24 @@ class ChatCompletionChunk:
     compound: CompoundInfo | None
     raw: JsonObject = field(repr=False)
     object: Literal["chat.completion.chunk"] = "chat.completion.chunk"
+
+    @classmethod
+    def from_raw(cls, raw: JsonObject, compound: CompoundInfo | None = None) -> ChatCompletionChunk:
+        """Wrap a chunk object; `compound` where it is the last."""
+        choices = [
+            ChunkChoice(
+                index=choice.get("index", position),
+                delta=_message(choice.get("delta") or {}),
+                finish_reason=choice.get("finish_reason"),
+            )
+            for position, choice in enumerate(raw.get("choices") or ())
+        ]
+        return cls(
+            id=str(raw.get("id", "")),
+            created=_whole(raw.get("created")),
+            model=str(raw.get("model", "")),
+            choices=choices,
+            usage=Usage.from_raw(raw.get("usage")),
+            compound=compound,
+            raw=raw,
+        )
