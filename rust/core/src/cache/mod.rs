@@ -331,15 +331,16 @@ impl Cache {
 
     fn probe(&self, analysis: &Analysis, scope: u128) -> Probe {
         let features = analysis.features();
+        let floor = if features.slots.are_telling() {
+            self.config.slot_similarity_threshold
+        } else {
+            self.config.similarity_threshold
+        };
         Probe {
             partition: self.key.partition(scope, features.slots.key()),
             vector: analysis.with_embedding(&*self.embedder, |embedding| embedding.vector.clone()),
             signature: guards::signature(features),
-            threshold: if features.slots.are_telling() {
-                self.config.slot_similarity_threshold
-            } else {
-                self.config.similarity_threshold
-            },
+            threshold: guards::threshold(floor, features.words),
         }
     }
 }

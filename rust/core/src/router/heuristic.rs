@@ -3,7 +3,7 @@
 use crate::features::Analysis;
 
 /// Words at which length alone counts in full.
-const LONG: f64 = 160.0;
+const LONG: f64 = 80.0;
 
 /// How hard a request looks, in [0, 1]: 0 for a greeting, 1 for a long problem that asks for reasoning.
 ///
