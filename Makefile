@@ -68,7 +68,7 @@ lint: $(MADE)/test ## rustfmt, clippy, ruff
 
 types: $(MADE)/test $(MADE)/build ## mypy --strict, and the stub of the extension against the built module
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest compound_fast --ignore-missing-stub --allowlist tests/typing/stubtest_allowlist.txt
+	$(BIN)/python -m mypy.stubtest compound_fast._core --allowlist tests/typing/stubtest_allowlist.txt
 
 layers: $(MADE)/test ## imports go down only (the Rust half is rust/core/tests/layers.rs)
 	PYTHONPATH=python $(BIN)/lint-imports --no-logo --no-cache

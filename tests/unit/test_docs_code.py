@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
 import subprocess
 import sys
+import sysconfig
+from pathlib import Path
 
 import pytest
 import yaml
@@ -111,3 +114,27 @@ def test_a_block_that_fails_fails_its_document(root, tmp_path):
 
     assert "2 failed, 1 passed" in result.stdout
     assert "max_bytes" in result.stdout
+
+
+def test_the_report_in_the_readme_is_what_replay_prints(root):
+    """README shows the report of the sample traffic as the command prints it, wall times aside.
+
+    After a change that moves a figure on purpose, paste the output of ``compound-fast replay`` into README.md.
+    """
+    shown = re.search(r"```text\n(.+?)```", (root / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+
+    printed = subprocess.run(
+        [str(Path(sysconfig.get_path("scripts")) / "compound-fast"), "replay"],
+        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert shown is not None
+    assert _without_times(shown[1]) == _without_times(printed.stdout)
+
+
+def _without_times(report: str) -> list[str]:
+    """The lines of a report before its wall times, without trailing blanks."""
+    return [line.rstrip() for line in report.partition("Wall time")[0].strip().splitlines()]
