@@ -24,7 +24,7 @@ TRAFFIC = HERE.parent / "python" / "compound_fast" / "data" / "support_traffic.j
 
 SEED = 20261124
 REQUESTS = 1500
-MEAN_GAP_MS = 26_000  # about eleven hours in all: a day of a small shop
+MEAN_GAP_MS = 26_000  # eight hours in all, bursts included: a working day
 BURST_CHANCE, BURST_LENGTH, BURST_SPEED = 0.02, (6, 24), 12  # a newsletter goes out, a courier is late
 
 # What a request is, as shares of the traffic. "repeat" has been asked with these very words, "reworded" with others;
