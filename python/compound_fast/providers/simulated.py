@@ -95,29 +95,27 @@ class SimulatedProvider:
 
     def _answer(self, request: Request) -> tuple[int, int, str, str]:
         """Return (the draw, output tokens, finish reason, content)."""
-        draw, tokens = self._draw(request)
-        limit = _most_tokens(request.body)
-        finish_reason = "stop"
-        if limit is not None and limit < tokens:
-            tokens, finish_reason = limit, "length"
+        draw, tokens, finish_reason = self._length(request)
         text, starts = _babble(self._settings.output_tokens_max)
         first = draw % (len(starts) // 2)
-        words = text[starts[first] : starts[first + max(0, tokens - _MARK_TOKENS)]]
+        content = MARK + text[starts[first] : starts[first + max(0, tokens - _MARK_TOKENS)]]
         if request.features.wants_json:
-            return draw, tokens, finish_reason, json.dumps({"answer": MARK + words})
-        return draw, tokens, finish_reason, MARK + words
+            content = json.dumps({"answer": content})
+        return draw, tokens, finish_reason, content
 
-    def _draw(self, request: Request) -> tuple[int, int]:
-        """Return 64 uniform bits and the output tokens they stand for (Box-Muller, so one hash is enough)."""
+    def _length(self, request: Request) -> tuple[int, int, str]:
+        """Return 64 uniform bits, the output tokens they stand for (one hash is enough for Box-Muller), and the end."""
         settings = self._settings
         draw = request.hash(settings.seed)
         radius = math.sqrt(-2.0 * math.log(((draw >> 32) + 1) / 4294967297.0))
         normal = radius * math.cos(2.0 * math.pi * (draw & 0xFFFFFFFF) / 4294967296.0)
         tokens = round(math.exp(self._mu + settings.output_tokens_sigma * normal))
-        return draw, min(max(tokens, 1), settings.output_tokens_max)
+        tokens = min(max(tokens, 1), settings.output_tokens_max)
+        limit = _most_tokens(request.body)
+        return (draw, tokens, "stop") if limit is None or limit >= tokens else (draw, limit, "length")
 
     def _virtual_ms(self, call: ProviderCall) -> float:
-        draw, tokens, _, _ = self._answer(call.request)
+        draw, tokens, _ = self._length(call.request)
         # Another mix of the same bits (the golden ratio, as in Fibonacci hashing): in [0.9, 1.1).
         jitter = 0.9 + 0.2 * ((draw * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 11) / 9007199254740992.0
         tier = call.model.tier
