@@ -4,7 +4,10 @@
 repeats an earlier one, so hits, misses and evictions all run. The embedded configuration's cache is full well before
 20,000 requests.
 
-TABLE
+Two shared cores of an AMD EPYC, Python 3.11::
+
+     20,000 requests:  106.0 MiB resident at most,   3.6 s CPU; 3909 exact, 0 semantic, 16091 model, 0 failed
+    100,000 requests:  105.4 MiB resident at most,  16.7 s CPU; 19581 exact, 0 semantic, 80419 model, 0 failed
 """
 
 from __future__ import annotations
