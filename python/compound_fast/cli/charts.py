@@ -173,7 +173,7 @@ def stacked_chart(
 
 def bar_chart(bars: Sequence[Bar], *, title: str, description: str, value_format: Callable[[float], str]) -> str:
     """Horizontal bars from zero, with label, value and note in words."""
-    row, bar_height = 52, 16
+    row, bar_height = 66, 24
     height = max(row * len(bars) + 10, 60)
     longest = max((bar.value for bar in bars), default=0) or 1
     parts = []
@@ -184,7 +184,7 @@ def bar_chart(bars: Sequence[Bar], *, title: str, description: str, value_format
         parts.append(f'<text class="tick end" x="{WIDTH}" y="{y + 10}">{escape(bar.note)}</text>')
         parts.append(f'<rect class="bar" x="0" y="{y + 18}" width="{max(width, 1):.1f}" height="{bar_height}" rx="2"/>')
         text = value_format(bar.value)
-        parts.append(f'<text class="direct" x="{max(width, 1) + 8:.1f}" y="{y + 31}">{escape(text)}</text>')
+        parts.append(f'<text class="direct" x="{max(width, 1) + 8:.1f}" y="{y + 35}">{escape(text)}</text>')
     return _svg(parts, title, description, height=height)
 
 

@@ -34,15 +34,15 @@ class Figure:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str) -> str:
-    """A table whose first column holds the row's name; every other column is right-aligned."""
+    """A table whose first column holds the row's name; every other column is right-aligned; no `head`, no heads."""
     heads = "".join(f'<th scope="col">{escape(text)}</th>' for text in head)
+    head_html = f"<thead><tr>{heads}</tr></thead>" if head else ""
     body = "".join(
         f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
         for row in rows
     )
     return (
-        f'<div class="scroll"><table><caption>{escape(caption)}</caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<div class="scroll"><table><caption>{escape(caption)}</caption>{head_html}<tbody>{body}</tbody></table></div>'
     )
 
 

@@ -100,7 +100,7 @@ def show(figures: dict[str, Any], *, traffic: str) -> None:
     for title, head, rows in (
         ("Served from", ["", "requests", "share"], served_rows(figures)),
         ("Models", MODEL_HEAD, model_rows(figures)),
-        ("In all", ["", ""], sum_rows(figures)),
+        ("In all", ("", ""), sum_rows(figures)),
         ("Wall time", ["", "p50", "p90", "p99"], latency_rows(figures)),
     ):
         grid = Table(title=title, title_justify="left", title_style="bold", show_header=any(head))
@@ -125,7 +125,7 @@ def replay_page(figures: dict[str, Any], tally: Tally, *, traffic: str) -> str:
         Tile(
             label="Served from cache",
             value=share(hits, requests),
-            note=f"{served['exact']:,} exact, {served['semantic']:,} semantic of {requests:,}",
+            note=f"{served['exact']:,} exact, {served['semantic']:,} semantic",
         ),
         Tile(
             label="Decision",
@@ -147,7 +147,7 @@ def replay_page(figures: dict[str, Any], tally: Tally, *, traffic: str) -> str:
         figures=plots(figures, tally) if tally.spans else [],
         tables=[
             table(["tier", "requests", "share"], served_rows(figures), caption="Served from"),
-            table(["", ""], sum_rows(figures), caption="In all"),
+            table([], sum_rows(figures), caption="In all"),
             table(MODEL_HEAD, model_rows(figures), caption="Models"),
             table(["wall time", "p50", "p90", "p99"], latency_rows(figures), caption="Latency"),
         ],
