@@ -44,7 +44,7 @@ def test_money_has_the_decimals_it_needs(usd: float, text: str) -> None:
 @pytest.mark.parametrize(("us", "text"), [(63.7, "63.7 µs"), (999, "999 µs"), (1500, "1.5 ms"), (2_500_000, "2.5 s")])
 def test_durations_have_the_unit_that_suits_them(us: float, text: str) -> None:
     """Microseconds in, the unit of the reader out."""
-    assert charts.log_duration(us) == text
+    assert charts.duration(us) == text
 
 
 def test_names_cannot_break_the_page() -> None:

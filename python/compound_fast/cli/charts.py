@@ -17,9 +17,9 @@ __all__ = [
     "Distribution",
     "Series",
     "bar_chart",
+    "duration",
     "histograms",
     "line_chart",
-    "log_duration",
     "money",
     "nice_ticks",
     "stacked_chart",
@@ -70,7 +70,7 @@ def money(usd: float) -> str:
     return f"${usd:.{max(2, 2 - math.floor(math.log10(size)))}f}"
 
 
-def log_duration(us: float) -> str:
+def duration(us: float) -> str:
     """A duration given in microseconds, in the unit that suits it."""
     if us < 1_000:
         return f"{us:.3g} µs"
@@ -207,7 +207,7 @@ def histograms(rows: Sequence[Distribution], *, title: str, description: str, x_
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="6" y2="{base_line}"/>')
         anchor = {low: " start", high: " end"}.get(power, " middle")
         at = f'x="{x:.1f}" y="{base_line + 17}"'
-        parts.append(f'<text class="tick{anchor}" {at}>{log_duration(10.0**power)}</text>')
+        parts.append(f'<text class="tick{anchor}" {at}>{duration(10.0**power)}</text>')
     for number, row in enumerate(filled):
         foot = 6 + (number + 1) * (row_height + label_height)
         peak = max(row.counts)
@@ -218,7 +218,7 @@ def histograms(rows: Sequence[Distribution], *, title: str, description: str, x_
         ]
         parts.append(f'<path class="area {row.css}" d="{"".join(bars)}"/>')
         parts.append(f'<line class="axis" x1="8" x2="{WIDTH - right}" y1="{foot}" y2="{foot}"/>')
-        marks = " · ".join(f"{name} {log_duration(us)}" for name, us in row.marks)
+        marks = " · ".join(f"{name} {duration(us)}" for name, us in row.marks)
         head = foot - row_height - 7
         where = "end" if px(_mean(row)) < WIDTH / 2 else "start"
         x = WIDTH - right if where == "end" else 8
@@ -236,11 +236,10 @@ def spread(positions: Sequence[float]) -> list[float]:
     moved = list(positions)
     for before, after in pairwise(order):
         moved[after] = max(moved[after], moved[before] + LABEL_GAP)
-    overshoot = max(0.0, moved[order[-1]] - (HEIGHT - BOTTOM)) if order else 0.0
-    for after, before in pairwise([*reversed(order)]):
-        if overshoot:
-            moved[order[-1]] = min(moved[order[-1]], HEIGHT - BOTTOM)
-            moved[before] = min(moved[before], moved[after] - LABEL_GAP)
+    foot: float = HEIGHT - BOTTOM
+    for at in reversed(order):
+        moved[at] = min(moved[at], foot)
+        foot = moved[at] - LABEL_GAP
     return moved
 
 

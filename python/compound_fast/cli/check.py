@@ -20,7 +20,9 @@ def check(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Validate a configuration and say what each line will do.
+    """Say what each line of a configuration will do.
+
+    An unknown key is an error that names the nearest known one, and where it stands.
 
     Example: compound-fast check compound.yaml
     """

@@ -44,8 +44,9 @@ def economics(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write one HTML page with the plot.")] = None,
 ) -> None:
-    """Compute a month's bill: everything to the strong model, against tiers and a cache.
+    """Compute a month's bill, with and without us.
 
+    Everything to the strong model, against tiers and a cache.
     Without options it is the well-known support desk: a million queries, 500 tokens in and 300 out.
 
     Example: compound-fast economics --hit-rate 44% --shares 80/15/5

@@ -34,7 +34,7 @@ __all__ = ["Replay", "replay"]
 
 def replay(
     traffic: Annotated[
-        str | None, typer.Argument(metavar="[TRAFFIC.jsonl]", help="JSON lines; - is standard input. [the sample]")
+        str | None, typer.Argument(metavar="TRAFFIC.jsonl", help="JSON lines; - is standard input. [the sample]")
     ] = None,
     *,
     config_path: Annotated[
@@ -49,8 +49,9 @@ def replay(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write one HTML page with plots.", metavar="OUT.html")] = None,
 ) -> None:
-    """Send recorded traffic through the real path and say what it cost, and what was served from where.
+    """Send recorded traffic through the real path.
 
+    Says what it cost, what it would have cost without us, and what was served from where.
     A line is an OpenAI chat-completion body or {"text": ...}, with optional t_ms, tenant and cls.
     Without arguments it replays the sample traffic of an invented shop against simulated models.
 

@@ -65,7 +65,7 @@ def latency_rows(figures: dict[str, Any]) -> list[list[str]]:
     """Percentiles of wall time."""
     names = {"decision_us": "decision", "end_to_end_us": "end to end"}
     return [
-        [name, *(charts.log_duration(figures[key][quantile]) for quantile in ("p50", "p90", "p99"))]
+        [name, *(charts.duration(figures[key][quantile]) for quantile in ("p50", "p90", "p99"))]
         for key, name in names.items()
     ]
 
@@ -129,8 +129,8 @@ def replay_page(figures: dict[str, Any], tally: Tally, *, traffic: str) -> str:
         ),
         Tile(
             label="Decision",
-            value=charts.log_duration(figures["decision_us"]["p50"]),
-            note=f"median; p99 {charts.log_duration(figures['decision_us']['p99'])}",
+            value=charts.duration(figures["decision_us"]["p50"]),
+            note=f"median; p99 {charts.duration(figures['decision_us']['p99'])}",
         ),
     ]
     if figures["wrong_per_hit"] is not None:
