@@ -43,7 +43,9 @@ def replay(
     base_url: Annotated[
         str | None, typer.Option(help="Send everything to this OpenAI-compatible server; key from OPENAI_API_KEY.")
     ] = None,
-    model: Annotated[str | None, typer.Option(help="What the server of --base-url calls its model.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="What the server of --base-url calls its model. [the one it lists]")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Stop after so many requests.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at a bad line, with exit code 2.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
@@ -95,14 +97,38 @@ def choose_config(config_path: Path | None, *, base_url: str | None, model: str 
         return Config.load(config_path) if config_path else Config.default()
     if config_path is not None:
         return Config.load(config_path).with_base_url(base_url, model=model)
-    if model is None:
-        raise ConfigError(f"--base-url {base_url} needs --model, or --config with the models of that server")
+    model = model or _sole_model(base_url)
     # One real model: the prices and rules of the simulated ones say nothing about it.
     default = Config.default()
     only = replace(default.models[default.baseline], name=model, prices=None)
     return replace(
         default, source="--base-url", models={model: only}, baseline=model, routing=RoutingConfig()
     ).with_base_url(base_url, model=model)
+
+
+def _sole_model(base_url: str) -> str:
+    """Return the name of the one model that a server lists; "default" where it lists none, as small servers do.
+
+    Raises
+    ------
+    ConfigError
+        If it lists several.
+    """
+    import httpx  # here, so that the other commands load no HTTP client
+
+    key = os.environ.get("OPENAI_API_KEY")
+    try:
+        answer = httpx.get(
+            base_url.rstrip("/") + "/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
+        )
+        names = [str(model["id"]) for model in answer.json()["data"]]
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
+        names = []  # a server that cannot be reached, or refuses the key, says so at the first request
+    if len(names) > 1:
+        raise ConfigError(
+            f"--base-url {base_url} has {len(names)} models ({', '.join(names[:5])}, ...); choose one by --model"
+        )
+    return names[0] if names else "default"
 
 
 @dataclass
