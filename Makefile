@@ -60,9 +60,10 @@ wheel: $(MADE)/demo ## the wheel, in dist/
 
 check: lint types layers fuzz-check ## everything that CI asks besides the tests
 
-lint: $(MADE)/test ## rustfmt, clippy, ruff
+lint: $(MADE)/test ## rustfmt, clippy, rustdoc, ruff
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	RUSTDOCFLAGS='--deny warnings' cargo doc --package compound-fast-core --no-deps --document-private-items --locked
 	$(BIN)/ruff check $(CHECKED)
 	$(BIN)/ruff format --check $(CHECKED)
 

@@ -138,3 +138,24 @@ def test_the_report_in_the_readme_is_what_replay_prints(root):
 def _without_times(report: str) -> list[str]:
     """The lines of a report before its wall times, without trailing blanks."""
     return [line.rstrip() for line in report.partition("Wall time")[0].strip().splitlines()]
+
+
+def test_every_relative_link_leads_somewhere(root):
+    """A link of a document to a file of the project, or to a heading in one, finds it."""
+    documents = [*root.glob("*.md"), *root.glob("docs/**/*.md"), *root.glob("examples/*.md")]
+    broken = []
+    for document in documents:
+        for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", document.read_text(encoding="utf-8")):
+            path, _, anchor = link.partition("#")
+            target = document.parent / path if path else document
+            if not target.is_file() or (anchor and anchor not in _anchors(target)):
+                broken.append(f"{document.relative_to(root)}: {link}")
+
+    assert len(documents) > 10
+    assert not broken
+
+
+def _anchors(document: Path) -> set[str]:
+    """The anchors of the headings of a Markdown file."""
+    headings = re.findall(r"^#+ (.+)$", document.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
