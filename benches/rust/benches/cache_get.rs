@@ -5,17 +5,17 @@
 //! Parsing is not in it (see `fingerprint`). The baseline in the same run, `hash_map`, finds the answer by the text of
 //! the last turn: no scope, no expiry, no eviction.
 //!
-//! On one of two shared cores of an AMD EPYC:
+//! On one of two shared cores of an AMD EPYC, which other work cut into where a sample is long:
 //!
 //! ```text
-//!                               median    slowest
-//! exact_hit                     1.1 us     5.5 us
-//! miss_by_slots                10.5 us    26.8 us
-//! miss_among_10_000_vectors     751 us   2,156 us
-//! hash_map                     0.16 us    0.22 us
+//!                              fastest     median
+//! exact_hit                    0.71 us    0.95 us
+//! miss_by_slots                 9.8 us    10.4 us
+//! miss_among_10_000_vectors     455 us     496 us
+//! hash_map                     0.14 us    0.18 us
 //! ```
 //!
-//! The last miss scans its whole partition: that is what a graph index is to replace.
+//! `miss_among_10_000_vectors` scans its whole partition: that is what a graph index is to replace.
 
 use std::collections::HashMap;
 use std::sync::Arc;
