@@ -26,7 +26,7 @@ _may_connect = False
 
 
 def _on_audit(event: str, arguments: tuple[object, ...]) -> None:
-    """Refuse every connection but those of tests/integration to the loopback interface."""
+    """Refuse every connection but those of integration tests (by folder or mark) to the loopback interface."""
     if event != "socket.connect":
         return
     address = arguments[1]
@@ -51,7 +51,8 @@ sys.addaudithook(_on_audit)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Open the loopback for the whole of an integration test, its fixtures included."""
     global _may_connect
-    _may_connect = "integration" in item.path.relative_to(ROOT).parts
+    is_integration = "integration" in item.path.relative_to(ROOT).parts
+    _may_connect = is_integration or item.get_closest_marker("integration") is not None
     try:
         return (yield)
     finally:
