@@ -2,12 +2,16 @@
 
 mod errors;
 mod gil;
+mod tokens;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
     use super::*;
+
+    #[pymodule_export]
+    use crate::tokens::Tokenizer;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
