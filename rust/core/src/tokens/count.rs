@@ -1,7 +1,7 @@
 //! Counting and encoding: what is done with each piece.
 
 use super::layout::{self, KEY_BYTES};
-use super::memo::Memo;
+use super::memo::{BATCH, Entry, Memo};
 use super::vocabulary::Vocabulary;
 use super::window::Sink;
 
@@ -15,10 +15,15 @@ fn first_chunk<const N: usize>(bytes: &[u8], start: usize) -> &[u8; N] {
 }
 
 /// Counts the tokens of the pieces.
+///
+/// Short pieces are collected and looked up together, so that their loads from slow memory overlap and no branch depends on
+/// where a single piece is found. Call [`Counter::flush`] before reading `tokens`.
 pub struct Counter<'a> {
     pub vocabulary: &'static Vocabulary,
     pub memo: &'a mut Memo,
     pub tokens: usize,
+    /// How many pieces are collected.
+    pub waiting: usize,
 }
 
 impl Sink for Counter<'_> {
@@ -28,21 +33,59 @@ impl Sink for Counter<'_> {
         if len <= KEY_BYTES {
             let (lo, hi) = layout::key(first_chunk(bytes, start), len);
             let hash = layout::hash(lo, hi);
-            self.tokens += match self.memo.short(lo, hi, hash) {
-                Some(count) => count,
-                None => self.short(&bytes[start..end], lo, hi, hash),
-            };
+            self.memo.prefetch_recent(hash);
+            self.memo.batch[self.waiting & (BATCH - 1)] = Entry { lo, hi, hash };
+            self.waiting += 1;
+            if self.waiting == BATCH {
+                self.flush();
+            }
         } else {
             self.tokens += self.long(bytes, start, len);
         }
     }
 }
 
-impl Counter<'_> {
+impl<'a> Counter<'a> {
+    pub fn new(vocabulary: &'static Vocabulary, memo: &'a mut Memo) -> Self {
+        Self { vocabulary, memo, tokens: 0, waiting: 0 }
+    }
+
+    /// Looks the collected pieces up.
     #[inline(never)]
-    fn short(&mut self, piece: &[u8], lo: u64, hi: u64, hash: u64) -> usize {
-        let count = if self.vocabulary.is_token(lo, hi, hash) { 1 } else { self.merged(piece) };
-        self.memo.set_short(lo, hi, hash, count);
+    pub fn flush(&mut self) {
+        let mut missed = 0;
+        let mut tokens = 0;
+        for at in 0..self.waiting.min(BATCH) {
+            let count = self.memo.recent(&self.memo.batch[at]);
+            tokens += count;
+            self.memo.missed[missed & (BATCH - 1)] = at as u32;
+            missed += usize::from(count == 0);
+        }
+        self.waiting = 0;
+        for place in 0..missed.min(BATCH) {
+            let hash = self.memo.batch[self.memo.missed[place] as usize & (BATCH - 1)].hash;
+            self.vocabulary.prefetch_token(hash);
+            self.memo.prefetch_merged(hash);
+        }
+        for place in 0..missed.min(BATCH) {
+            let entry = self.memo.batch[self.memo.missed[place] as usize & (BATCH - 1)];
+            tokens += self.missed(&entry);
+        }
+        self.tokens += tokens;
+    }
+
+    #[inline(always)]
+    fn missed(&mut self, entry: &Entry) -> usize {
+        let mut count = 1;
+        if !self.vocabulary.is_token(entry.lo, entry.hi, entry.hash) {
+            count = self.memo.merged(entry);
+            if count == 0 {
+                let piece = (u128::from(entry.lo) | u128::from(entry.hi) << 64).to_le_bytes();
+                count = self.merged(&piece[..usize::from(piece[KEY_BYTES])]);
+                self.memo.set_merged(entry, count);
+            }
+        }
+        self.memo.set_recent(entry, count);
         count
     }
 
@@ -87,7 +130,7 @@ impl Sink for Encoder<'_> {
         self.tokens.extend_from_slice(&self.memo.stack);
     }
 
-    fn is_full(&self) -> bool {
+    fn is_full(&mut self) -> bool {
         self.tokens.len() > self.limit
     }
 }

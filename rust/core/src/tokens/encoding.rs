@@ -68,8 +68,9 @@ impl Encoding {
     #[inline]
     pub fn count_by(&self, path: Path, text: &str) -> usize {
         memo::with(self.memo, |memo| {
-            let mut counter = Counter { vocabulary: self.vocabulary, memo, tokens: 0 };
+            let mut counter = Counter::new(self.vocabulary, memo);
             self.cut(path, text, &mut counter);
+            counter.flush();
             counter.tokens
         })
     }
@@ -89,9 +90,9 @@ impl Encoding {
     /// The number of tokens of `text` if it is at most `limit`; stops reading soon after there are more.
     pub fn count_up_to(&self, text: &str, limit: usize) -> Option<usize> {
         let tokens = memo::with(self.memo, |memo| {
-            let counter = Counter { vocabulary: self.vocabulary, memo, tokens: 0 };
-            let mut bounded = Bounded { counter, limit };
+            let mut bounded = Bounded { counter: Counter::new(self.vocabulary, memo), limit };
             self.cut(Path::best(), text, &mut bounded);
+            bounded.counter.flush();
             bounded.counter.tokens
         });
         (tokens <= limit).then_some(tokens)
@@ -190,7 +191,8 @@ impl Sink for Bounded<'_> {
     }
 
     #[inline(always)]
-    fn is_full(&self) -> bool {
+    fn is_full(&mut self) -> bool {
+        self.counter.flush();
         self.counter.tokens > self.limit
     }
 }

@@ -6,23 +6,42 @@
 use std::cell::Cell;
 
 use super::layout::KEY_BYTES;
+use super::simd::prefetch;
 
-/// Slots for pieces of at most [`KEY_BYTES`] bytes.
-const SHORT: usize = 1 << 13;
+/// Slots for pieces of at most [`KEY_BYTES`] bytes, tokens or not: small enough to stay in the second-level cache.
+const RECENT: usize = 1 << 13;
+/// Slots for pieces of at most [`KEY_BYTES`] bytes that are several tokens, which cost most to find again.
+const MERGED: usize = 1 << 15;
 /// Slots for pieces of 16 to 31 bytes.
 const LONG: usize = 1 << 11;
 /// Slots for pairs of tokens.
-const PAIRS: usize = 1 << 15;
+const PAIRS: usize = 1 << 16;
+
+/// Short pieces that are looked up together.
+pub const BATCH: usize = 64;
+
+/// A short piece: its key and the hash of it.
+#[derive(Clone, Copy)]
+pub struct Entry {
+    pub lo: u64,
+    pub hi: u64,
+    pub hash: u64,
+}
 
 /// The bits of a short slot's high word that are not the count.
 const COUNT: u32 = 60;
 
 /// The scratch memory of one thread for one vocabulary.
 pub struct Memo {
-    short: Box<[[u64; 2]; SHORT]>,
+    recent: Box<[[u64; 2]; RECENT]>,
+    merged: Box<[[u64; 2]; MERGED]>,
     long: Box<[[u64; 4]; LONG]>,
     long_counts: Box<[u8; LONG]>,
     pairs: Box<[u64; PAIRS]>,
+    /// Short pieces whose counts are still to be looked up.
+    pub batch: Box<[Entry; BATCH]>,
+    /// The places in the batch of the pieces that were not in `recent`.
+    pub missed: Box<[u32; BATCH]>,
     /// The tokens of the piece being merged.
     pub stack: Vec<u32>,
     /// Positions of the piece being merged from which no valid way leads on, one bit each.
@@ -40,7 +59,10 @@ fn zeroed<T: Copy, const N: usize>(zero: T) -> Box<[T; N]> {
 impl Memo {
     fn new() -> Box<Self> {
         Box::new(Self {
-            short: zeroed([0; 2]),
+            recent: zeroed([0; 2]),
+            merged: zeroed([0; 2]),
+            batch: zeroed(Entry { lo: 0, hi: 0, hash: 0 }),
+            missed: zeroed(0),
             long: zeroed([0; 4]),
             long_counts: zeroed(0),
             pairs: zeroed(0),
@@ -49,18 +71,41 @@ impl Memo {
         })
     }
 
-    /// The count of the short piece with this key and hash.
+    /// The count of a short piece that was seen lately, 0 if it is not known.
     #[inline(always)]
-    pub fn short(&self, lo: u64, hi: u64, hash: u64) -> Option<usize> {
+    pub fn recent(&self, entry: &Entry) -> usize {
         const { assert!(KEY_BYTES < 1 << (64 - COUNT), "a count fits the bits above the length") };
-        let [slot_lo, slot_hi] = self.short[hash as usize & (SHORT - 1)];
-        (slot_lo == lo && slot_hi & !(0xF << COUNT) == hi).then_some((slot_hi >> COUNT) as usize)
+        count_in(&self.recent[entry.hash as usize & (RECENT - 1)], entry)
+    }
+
+    /// The count of a short piece that was merged not too long ago, 0 if it is not known.
+    #[inline(always)]
+    pub fn merged(&self, entry: &Entry) -> usize {
+        count_in(&self.merged[entry.hash as usize & (MERGED - 1)], entry)
     }
 
     /// Remembers the count of a short piece.
     #[inline(always)]
-    pub fn set_short(&mut self, lo: u64, hi: u64, hash: u64, count: usize) {
-        self.short[hash as usize & (SHORT - 1)] = [lo, hi | (count as u64) << COUNT];
+    pub fn set_recent(&mut self, entry: &Entry, count: usize) {
+        self.recent[entry.hash as usize & (RECENT - 1)] = [entry.lo, entry.hi | (count as u64) << COUNT];
+    }
+
+    /// Remembers the count of a short piece that is several tokens.
+    #[inline(always)]
+    pub fn set_merged(&mut self, entry: &Entry, count: usize) {
+        self.merged[entry.hash as usize & (MERGED - 1)] = [entry.lo, entry.hi | (count as u64) << COUNT];
+    }
+
+    /// Starts to load what [`Memo::recent`] will read.
+    #[inline(always)]
+    pub fn prefetch_recent(&self, hash: u64) {
+        prefetch(&self.recent[hash as usize & (RECENT - 1)]);
+    }
+
+    /// Starts to load what [`Memo::merged`] will read.
+    #[inline(always)]
+    pub fn prefetch_merged(&self, hash: u64) {
+        prefetch(&self.merged[hash as usize & (MERGED - 1)]);
     }
 
     /// The count of the piece of 16 to 31 bytes with this key and hash.
@@ -82,7 +127,7 @@ impl Memo {
     #[inline(always)]
     pub fn pair(&mut self, left: u32, right: u32, judge: impl FnOnce(u32, u32) -> bool) -> bool {
         let key = (u64::from(left) << 32 | u64::from(right)) + 1;
-        let slot = &mut self.pairs[(key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 49) as usize & (PAIRS - 1)];
+        let slot = &mut self.pairs[(key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & (PAIRS - 1)];
         if *slot >> 1 == key {
             return *slot & 1 == 1;
         }
@@ -90,6 +135,13 @@ impl Memo {
         *slot = key << 1 | u64::from(verdict);
         verdict
     }
+}
+
+/// The count in a slot if it is that of the entry, else 0; without a branch.
+#[inline(always)]
+fn count_in(slot: &[u64; 2], entry: &Entry) -> usize {
+    let differs = (slot[0] ^ entry.lo) | (slot[1] & !(0xF << COUNT)) ^ entry.hi;
+    if differs == 0 { (slot[1] >> COUNT) as usize } else { 0 }
 }
 
 /// Vocabularies that have a memo.

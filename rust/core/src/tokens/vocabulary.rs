@@ -1,6 +1,7 @@
 //! The tables of an encoding, as `build.rs` wrote them: read-only, shared between processes, ready without loading.
 
 use super::layout::{self, Aligned, ID_BITS, NONE, TRIE_BASE, TRIE_BASE_MASK, TRIE_LABEL_MASK, TRIE_TOKEN};
+use super::simd::prefetch;
 
 /// The tables of one encoding. Little-endian words are kept as bytes, so that including a file needs no cast.
 pub struct Vocabulary {
@@ -86,6 +87,12 @@ impl Vocabulary {
             }
             slot = (slot + 1) & mask;
         }
+    }
+
+    /// Starts to load what [`Vocabulary::is_token`] will read first.
+    #[inline(always)]
+    pub fn prefetch_token(&self, hash: u64) {
+        prefetch(&self.slots[hash as usize & (self.slots.len() - 1)]);
     }
 
     /// The longest token that `text` begins with, and its length. `text` is not empty.

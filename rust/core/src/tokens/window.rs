@@ -23,7 +23,7 @@ pub trait Sink {
     fn piece(&mut self, bytes: &[u8], start: usize, end: usize);
 
     /// Whether no more pieces are wanted; asked now and then.
-    fn is_full(&self) -> bool {
+    fn is_full(&mut self) -> bool {
         false
     }
 }

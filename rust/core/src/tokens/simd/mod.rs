@@ -65,3 +65,15 @@ pub fn cut<P: Pattern>(path: Path, text: &[u8], sink: &mut impl Sink) {
         _ => window::cut_portable::<P>(text, sink),
     }
 }
+
+/// Starts to load the cache line that `place` begins in.
+#[inline(always)]
+pub fn prefetch<T>(place: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address is allowed, and every x86-64 has the instruction.
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(place).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
