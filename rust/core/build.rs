@@ -154,7 +154,9 @@ impl Vocabulary {
             flat.push(right);
         }
         save("splits", words32(&flat))?;
-        save("pairs", words64(&pairs(&splits)))?;
+        let (pairs, filter) = pairs(&splits);
+        save("pairs", words64(&pairs))?;
+        save("filter", words64(&filter))?;
         Ok(())
     }
 
@@ -238,22 +240,27 @@ impl Vocabulary {
     }
 }
 
-/// `(left, right) -> merged` as an open hash table: key + 1 above, token below.
-fn pairs(splits: &[(u32, u32)]) -> Vec<u64> {
+/// `(left, right) -> merged` as an open hash table: key + 1 above, token below; and the filter before it.
+fn pairs(splits: &[(u32, u32)]) -> (Vec<u64>, Vec<u64>) {
     let size = (splits.len() * 5 / 2).next_power_of_two();
     let mut table = vec![0u64; size];
+    // 2^20 bits for 200,000 pairs: one in six that are no pairs passes.
+    let mut filter = vec![0u64; (splits.len() * 5).next_power_of_two() / 64];
     for (token, &(left, right)) in splits.iter().enumerate() {
         if left as usize == token {
             continue;
         }
-        let mut slot = layout::pair_hash(left, right) as usize & (size - 1);
+        let hash = layout::pair_hash(left, right);
+        let bit = layout::filter_bit(hash) & (filter.len() * 64 - 1);
+        filter[bit / 64] |= 1 << (bit % 64);
+        let mut slot = hash as usize & (size - 1);
         while table[slot] != 0 {
             slot = (slot + 1) & (size - 1);
         }
         let key = u64::from(left) << layout::ID_BITS | u64::from(right);
         table[slot] = (key + 1) << layout::ID_BITS | token as u64;
     }
-    table
+    (table, filter)
 }
 
 /// A double-array trie of all tokens.

@@ -1,7 +1,7 @@
 //! Counting and encoding: what is done with each piece.
 
 use super::layout::{self, KEY_BYTES};
-use super::memo::{BATCH, Entry, Memo};
+use super::memo::{BATCH, Entry, FULL, Memo};
 use super::vocabulary::Vocabulary;
 use super::window::Sink;
 
@@ -31,18 +31,47 @@ impl Sink for Counter<'_> {
     fn piece(&mut self, bytes: &[u8], start: usize, end: usize) {
         let len = end - start;
         if len <= KEY_BYTES {
-            let (lo, hi) = layout::key(first_chunk(bytes, start), len);
-            let hash = layout::hash(lo, hi);
-            self.memo.prefetch_recent(hash);
-            self.memo.batch[self.waiting & (BATCH - 1)] = Entry { lo, hi, hash };
+            self.memo.batch[self.waiting & (BATCH - 1)] = entry(bytes, start, len);
             self.waiting += 1;
-            if self.waiting == BATCH {
-                self.flush();
-            }
         } else {
             self.tokens += self.long(bytes, start, len);
         }
+        if self.waiting >= FULL {
+            self.flush();
+        }
     }
+
+    #[inline(always)]
+    fn pieces(&mut self, bytes: &[u8], base: usize, mut ends: u64) -> usize {
+        // What does not change is held in registers: the compiler cannot see that it does not.
+        let mut from = base;
+        let mut waiting = self.waiting;
+        while ends != 0 {
+            let to = base + ends.trailing_zeros() as usize;
+            let len = to - from;
+            if len <= KEY_BYTES {
+                let entry = entry(bytes, from, len);
+                self.memo.prefetch_recent(entry.hash);
+                self.memo.batch[waiting & (BATCH - 1)] = entry;
+                waiting += 1;
+            } else {
+                self.tokens += self.long(bytes, from, len);
+            }
+            from = to;
+            ends &= ends - 1;
+        }
+        self.waiting = waiting;
+        if waiting >= FULL {
+            self.flush();
+        }
+        from
+    }
+}
+
+#[inline(always)]
+fn entry(bytes: &[u8], start: usize, len: usize) -> Entry {
+    let (lo, hi) = layout::key(first_chunk(bytes, start), len);
+    Entry { lo, hi, hash: layout::hash(lo, hi) }
 }
 
 impl<'a> Counter<'a> {

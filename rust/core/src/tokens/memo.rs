@@ -9,16 +9,18 @@ use super::layout::KEY_BYTES;
 use super::simd::prefetch;
 
 /// Slots for pieces of at most [`KEY_BYTES`] bytes, tokens or not: small enough to stay in the second-level cache.
-const RECENT: usize = 1 << 13;
+const RECENT: usize = 1 << 14;
 /// Slots for pieces of at most [`KEY_BYTES`] bytes that are several tokens, which cost most to find again.
 const MERGED: usize = 1 << 15;
 /// Slots for pieces of 16 to 31 bytes.
-const LONG: usize = 1 << 11;
+const LONG: usize = 1 << 13;
 /// Slots for pairs of tokens.
 const PAIRS: usize = 1 << 16;
 
-/// Short pieces that are looked up together.
-pub const BATCH: usize = 64;
+/// Short pieces that are looked up together, once there are so many.
+pub const FULL: usize = 64;
+/// Room for them and those of one more window.
+pub const BATCH: usize = 128;
 
 /// A short piece: its key and the hash of it.
 #[derive(Clone, Copy)]
@@ -123,11 +125,17 @@ impl Memo {
         self.long_counts[at] = count as u8;
     }
 
+    /// Starts to load what [`Memo::pair`] will read.
+    #[inline(always)]
+    pub fn prefetch_pair(&self, left: u32, right: u32) {
+        prefetch(&self.pairs[pair_slot(pair_key(left, right))]);
+    }
+
     /// Whether a pair of tokens is valid: from memory, else from `judge`.
     #[inline(always)]
     pub fn pair(&mut self, left: u32, right: u32, judge: impl FnOnce(u32, u32) -> bool) -> bool {
-        let key = (u64::from(left) << 32 | u64::from(right)) + 1;
-        let slot = &mut self.pairs[(key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & (PAIRS - 1)];
+        let key = pair_key(left, right);
+        let slot = &mut self.pairs[pair_slot(key)];
         if *slot >> 1 == key {
             return *slot & 1 == 1;
         }
@@ -135,6 +143,16 @@ impl Memo {
         *slot = key << 1 | u64::from(verdict);
         verdict
     }
+}
+
+#[inline(always)]
+fn pair_key(left: u32, right: u32) -> u64 {
+    (u64::from(left) << 32 | u64::from(right)) + 1
+}
+
+#[inline(always)]
+fn pair_slot(key: u64) -> usize {
+    (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & (PAIRS - 1)
 }
 
 /// The count in a slot if it is that of the entry, else 0; without a branch.

@@ -8,6 +8,7 @@
 // must be: a vector path only has its CPU features where it is inlined into the function that declares them.
 #![allow(clippy::cast_possible_truncation, clippy::inline_always)]
 
+mod chunks;
 mod classes;
 mod count;
 mod encoding;

@@ -22,6 +22,19 @@ pub trait Sink {
     /// A piece `bytes[start..end]`; at least [`READABLE`] bytes follow `start`.
     fn piece(&mut self, bytes: &[u8], start: usize, end: usize);
 
+    /// The pieces of a window from `base` on that end at the positions in `ends`; returns where the last one ends.
+    #[inline(always)]
+    fn pieces(&mut self, bytes: &[u8], base: usize, mut ends: u64) -> usize {
+        let mut from = base;
+        while ends != 0 {
+            let to = base + ends.trailing_zeros() as usize;
+            self.piece(bytes, from, to);
+            from = to;
+            ends &= ends - 1;
+        }
+        from
+    }
+
     /// Whether no more pieces are wanted; asked now and then.
     fn is_full(&mut self) -> bool {
         false
@@ -113,14 +126,8 @@ fn cut_until<P: Pattern, C: Classify>(
         // A piece that begins beyond ASCII would come back with nothing accepted.
         if window[0] < 0x80 && window[1] < 0x80 {
             let masks = C::masks(window);
-            let Starts { mut starts, unsure } = starts::<P>(&masks, window, len - base);
-            let mut from = base;
-            while starts != 0 {
-                let to = base + starts.trailing_zeros() as usize;
-                sink.piece(bytes, from, to);
-                from = to;
-                starts &= starts - 1;
-            }
+            let Starts { starts, unsure } = starts::<P>(&masks, window, len - base);
+            let from = sink.pieces(bytes, base, starts);
             if unsure == TO_THE_END {
                 sink.piece(bytes, from, len);
                 return len;
