@@ -44,6 +44,11 @@ impl Encoding {
         })
     }
 
+    /// The encoding that is used where nothing says which.
+    pub(super) fn first() -> &'static Self {
+        &ENCODINGS[0]
+    }
+
     /// Its name.
     pub fn name(&self) -> &'static str {
         self.name
