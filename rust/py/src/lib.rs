@@ -11,7 +11,7 @@ mod _core {
     use super::*;
 
     #[pymodule_export]
-    use crate::tokens::Tokenizer;
+    use crate::tokens::{TokenCount, Tokenizer, count_request, count_text, fit_request};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use parking_lot::Mutex;
+
 use super::count::{Counter, Encoder};
 use super::memo;
 use super::pattern::{Cl100k, O200k};
@@ -23,6 +25,11 @@ pub struct Encoding {
     memo: usize,
     specials: Table,
 }
+
+/// More threads than this are refused as a mistake.
+const MAX_THREADS: usize = 1024;
+/// Stretches of a batch for each thread.
+const STRETCHES: usize = 8;
 
 static ENCODINGS: [Encoding; 3] = [
     Encoding { name: "o200k_base", is_cased: true, vocabulary: &O200K_BASE, memo: 0, specials: Table::O200k },
@@ -90,6 +97,42 @@ impl Encoding {
             };
         });
         tokens
+    }
+
+    /// The number of tokens of each text, on `threads` threads (1 unless given). The threads live for this call only.
+    pub fn count_batch(&self, texts: &[&str], threads: Option<usize>) -> Result<Vec<u32>> {
+        let threads = threads.unwrap_or(1);
+        if !(1..=MAX_THREADS).contains(&threads) {
+            let message = format!("threads={threads} is outside [1, {MAX_THREADS}]");
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        let mut counts = vec![0; texts.len()];
+        let count = |texts: &[&str], counts: &mut [u32]| {
+            for (text, count) in texts.iter().zip(counts) {
+                *count = self.count(text) as u32;
+            }
+        };
+        if threads == 1 || texts.len() < 2 {
+            count(texts, &mut counts);
+            return Ok(counts);
+        }
+        // Threads take the next stretch when they are done with one, so that a long text holds up one thread only.
+        let stretch = texts.len().div_ceil(threads * STRETCHES).max(1);
+        let work = Mutex::new(texts.chunks(stretch).zip(counts.chunks_mut(stretch)));
+        let run = || {
+            loop {
+                let next = work.lock().next();
+                let Some((texts, counts)) = next else { return };
+                count(texts, counts);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(run);
+            }
+            run();
+        });
+        Ok(counts)
     }
 
     /// The number of tokens of `text` if it is at most `limit`; stops reading soon after there are more.

@@ -59,6 +59,7 @@ pub fn fit(body: &[u8], model: &str, max_tokens: usize, reserve: usize, policy: 
     let budget = max_tokens - reserve;
     let body = Json::read(body)?;
     let tally = Tally::of(&body, model)?;
+    let model = if model.is_empty() { body.text_of("model").unwrap_or_default() } else { model };
     let before = tally.total();
     let messages = body.get("messages").map(Json::items).unwrap_or_default();
     let turns = Turns::of(messages);

@@ -5,6 +5,8 @@
 
 use std::cell::Cell;
 
+use parking_lot::Mutex;
+
 use super::layout::KEY_BYTES;
 use super::simd::prefetch;
 
@@ -165,8 +167,31 @@ fn count_in(slot: &[u64; 2], entry: &Entry) -> usize {
 /// Vocabularies that have a memo.
 pub const VOCABULARIES: usize = 2;
 
+/// Memos of threads that have ended, for those that begin: a batch's threads find their memos warm.
+static SPARE: [Mutex<Vec<Box<Memo>>>; VOCABULARIES] = [const { Mutex::new(Vec::new()) }; VOCABULARIES];
+
+/// Spare memos that are kept, 1.6 MB each.
+const MOST_SPARE: usize = 64;
+
+/// One thread's memos.
+struct Memos([Cell<Option<Box<Memo>>>; VOCABULARIES]);
+
+impl Drop for Memos {
+    fn drop(&mut self) {
+        for (memo, spare) in self.0.iter().zip(&SPARE) {
+            // Never waited for: a process forked while another thread held the lock would wait for ever.
+            if let Some(memo) = memo.take()
+                && let Some(mut spare) = spare.try_lock()
+                && spare.len() < MOST_SPARE
+            {
+                spare.push(memo);
+            }
+        }
+    }
+}
+
 thread_local! {
-    static MEMOS: [Cell<Option<Box<Memo>>>; VOCABULARIES] = const { [const { Cell::new(None) }; VOCABULARIES] };
+    static MEMOS: Memos = const { Memos([const { Cell::new(None) }; VOCABULARIES]) };
 }
 
 /// Runs `work` with this thread's memo for the vocabulary with this number.
@@ -174,9 +199,14 @@ thread_local! {
 pub fn with<T>(vocabulary: usize, work: impl FnOnce(&mut Memo) -> T) -> T {
     MEMOS.with(|memos| {
         // Taken out meanwhile, so that a panic in `work` leaves none behind that is half written.
-        let mut memo = memos[vocabulary].take().unwrap_or_else(Memo::new);
+        let mut memo = memos.0[vocabulary].take().unwrap_or_else(|| spare(vocabulary));
         let outcome = work(&mut memo);
-        memos[vocabulary].set(Some(memo));
+        memos.0[vocabulary].set(Some(memo));
         outcome
     })
+}
+
+#[cold]
+fn spare(vocabulary: usize) -> Box<Memo> {
+    SPARE[vocabulary].try_lock().and_then(|mut spare| spare.pop()).unwrap_or_else(Memo::new)
 }

@@ -53,7 +53,7 @@ const OPAQUE: usize = 500;
 
 /// Counts a chat-completion body (OpenAI's shape; Anthropic's content blocks and tools are understood too).
 ///
-/// O(body). Seven messages and three tools take about 5 us.
+/// An empty `model` stands for the one that the body names. O(body). Seven messages and three tools take about 5 us.
 pub fn count_request(body: &[u8], model: &str) -> Result<TokenCount> {
     let body = Json::read(body)?;
     Ok(Tally::of(&body, model)?.total())
@@ -81,6 +81,12 @@ pub struct Tally {
 impl Tally {
     /// Counts every part.
     pub fn of(body: &Json, model: &str) -> Result<Self> {
+        let model = match model {
+            "" => body.text_of("model").ok_or_else(|| {
+                Error::new(ErrorKind::Config, "no model is given and the request body names none; pass model=")
+            })?,
+            model => model,
+        };
         let Some(Json::Array(messages)) = body.get("messages") else {
             return Err(Error::new(ErrorKind::Text, "the request body has no list of messages under \"messages\""));
         };
