@@ -37,9 +37,9 @@ SCRIPTS = {
 def tiktoken_encoding(name: str):
     """tiktoken's encoding, from the rank files of the data folder."""
     CACHE.mkdir(exist_ok=True)
-    target = CACHE / TIKTOKEN_NAMES[name]
-    if not target.exists():
-        target.write_bytes((DATA / "vocab" / f"{name}.tiktoken").read_bytes())
+    for ranks, known_as in TIKTOKEN_NAMES.items():
+        if not (CACHE / known_as).exists():
+            (CACHE / known_as).write_bytes((DATA / "vocab" / f"{ranks}.tiktoken").read_bytes())
     os.environ["TIKTOKEN_CACHE_DIR"] = str(CACHE)
     import tiktoken
 
@@ -75,7 +75,9 @@ def tokenizer_json(name: str) -> pathlib.Path:
         symbols = byte_symbols()
         text = lambda token: "".join(symbols[byte] for byte in token)  # noqa: E731
         merges = [list(map(text, last_merge(ranks, token, rank))) for token, rank in ranks.items() if len(token) > 1]
-        split = {"type": "Split", "pattern": {"Regex": encoding._pat_str}, "behavior": "Isolated", "invert": False}
+        # Oniguruma, which tokenizers uses, reads `{1,3}+` as a repetition of the whole; not being possessive changes nothing.
+        pattern = encoding._pat_str.replace("{1,3}+", "{1,3}")
+        split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
         level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
         model = {"type": "BPE", "vocab": {text(token): rank for token, rank in ranks.items()}, "merges": merges}
         model |= {"ignore_merges": False, "byte_fallback": False, "fuse_unk": False, "dropout": None, "unk_token": None}

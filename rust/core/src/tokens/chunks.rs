@@ -42,7 +42,7 @@ impl Vocabulary {
                 self.merge_small(bytes, &mut chunk, &mut ranks);
                 bytes.len()
             };
-            if !self.mend(piece, at, &mut chunk, &mut ranks, memo) {
+            if !self.mend(piece, at, &chunk, &mut ranks, memo) {
                 memo.stack.clear();
                 memo.stack.extend(self.merge_by_heap(piece));
                 return;
@@ -76,7 +76,7 @@ impl Vocabulary {
     }
 
     /// Appends `chunk`, whose bytes begin at `seam`, to the stack. False if the seam is too wide.
-    fn mend(&self, piece: &[u8], seam: usize, chunk: &mut Vec<u32>, ranks: &mut Vec<u32>, memo: &mut Memo) -> bool {
+    fn mend(&self, piece: &[u8], seam: usize, chunk: &[u32], ranks: &mut Vec<u32>, memo: &mut Memo) -> bool {
         let (mut start, mut end, mut used) = (seam, seam, 0);
         let mut again = Vec::new();
         loop {

@@ -62,7 +62,8 @@ impl Encoding {
                 continue;
             }
             if end == start {
-                let message = format!("max_tokens={max_tokens} is less than the character at byte {start} takes; allow more");
+                let message =
+                    format!("max_tokens={max_tokens} is less than the character at byte {start} takes; allow more");
                 return Err(Error::new(ErrorKind::Config, message));
             }
             chunks.push(start..end);

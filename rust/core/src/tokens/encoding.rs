@@ -47,7 +47,10 @@ impl Encoding {
     pub fn get(name: &str) -> Result<&'static Self> {
         ENCODINGS.iter().find(|encoding| encoding.name == name).ok_or_else(|| {
             let names: Vec<_> = Self::names().collect();
-            Error::new(ErrorKind::Config, format!("encoding {name:?} is not shipped; the shipped ones are {}", names.join(", ")))
+            Error::new(
+                ErrorKind::Config,
+                format!("encoding {name:?} is not shipped; the shipped ones are {}", names.join(", ")),
+            )
         })
     }
 

@@ -79,15 +79,20 @@ pub fn fit(body: &[u8], model: &str, max_tokens: usize, reserve: usize, policy: 
     }
     if needs(kept) > budget {
         let least = needs(kept);
-        let message = format!("the system prompt, the tools and the last turn take {least} tokens, more than the budget of {budget}");
+        let message = format!(
+            "the system prompt, the tools and the last turn take {least} tokens, more than the budget of {budget}"
+        );
         return Err(Error::new(ErrorKind::Config, format!("{message}; raise max_tokens or shorten them")));
     }
-    let mut cuts: Vec<Cut> = turns.middle[..dropped].iter().flatten().map(|&index| Cut::dropped(index, tally.messages[index])).collect();
+    let mut cuts: Vec<Cut> =
+        turns.middle[..dropped].iter().flatten().map(|&index| Cut::dropped(index, tally.messages[index])).collect();
     if policy == Policy::Shorten && dropped > 0 {
         let last = &turns.middle[dropped - 1];
-        if let Some(shortened) = shorten(messages, last, &tally.messages, model, &|extra| needs(kept + extra) <= budget) {
+        if let Some(shortened) = shorten(messages, last, &tally.messages, model, &|extra| needs(kept + extra) <= budget)
+        {
             kept += shortened.iter().map(|cut| cut.tokens_after).sum::<usize>();
-            let untouched: Vec<usize> = last.iter().copied().filter(|at| shortened.iter().all(|cut| cut.index != *at)).collect();
+            let untouched: Vec<usize> =
+                last.iter().copied().filter(|at| shortened.iter().all(|cut| cut.index != *at)).collect();
             kept += untouched.iter().map(|&at| tally.messages[at]).sum::<usize>();
             cuts.retain(|cut| !last.contains(&cut.index));
             cuts.extend(shortened);
@@ -105,7 +110,13 @@ impl Cut {
 }
 
 /// Shortens the contents of a turn's messages so that the turn has room; `None` if that leaves too little of it.
-fn shorten(messages: &[Json], turn: &[usize], tokens: &[usize], model: &str, has_room: &dyn Fn(usize) -> bool) -> Option<Vec<Cut>> {
+fn shorten(
+    messages: &[Json],
+    turn: &[usize],
+    tokens: &[usize],
+    model: &str,
+    has_room: &dyn Fn(usize) -> bool,
+) -> Option<Vec<Cut>> {
     let encoding = Family::of(model).encoding();
     // The texts that may be shortened, with their counts; all else of the turn stays as it is.
     let texts: Vec<(usize, &str, usize)> = turn

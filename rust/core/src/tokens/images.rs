@@ -191,7 +191,9 @@ fn jpeg(bytes: &[u8], be16: impl Fn(usize) -> Option<u32>) -> Option<(u32, u32)>
         match *bytes.get(at + 1)? {
             0xFF => at += 1,
             // Frame headers, but for the markers between them that are none.
-            marker @ 0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => return Some((be16(at + 7)?, be16(at + 5)?)),
+            marker @ 0xC0..=0xCF if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => {
+                return Some((be16(at + 7)?, be16(at + 5)?));
+            }
             _ => at += 2 + be16(at + 2)? as usize,
         }
     }

@@ -4,6 +4,7 @@
 //! three times as long on a body of 3 KB: it owns every string and sorts every object.
 
 use std::borrow::Cow;
+use std::fmt::Write as _;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -26,8 +27,7 @@ pub enum Json<'a> {
 impl<'a> Json<'a> {
     /// Reads a whole body.
     pub fn read(body: &'a [u8]) -> Result<Self> {
-        let text = std::str::from_utf8(body)
-            .map_err(|fault| malformed("is not UTF-8", fault.valid_up_to()))?;
+        let text = std::str::from_utf8(body).map_err(|fault| malformed("is not UTF-8", fault.valid_up_to()))?;
         let mut reader = Reader { text, at: 0 };
         let value = reader.value(0)?;
         reader.white();
@@ -114,7 +114,9 @@ fn quote(text: &str, out: &mut String) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            control if control < ' ' => out.push_str(&format!("\\u{:04x}", u32::from(control))),
+            control if control < ' ' => {
+                let _ = write!(out, "\\u{:04x}", u32::from(control)); // Writing to a String cannot fail.
+            }
             other => out.push(other),
         }
     }
@@ -122,7 +124,10 @@ fn quote(text: &str, out: &mut String) {
 }
 
 fn malformed(what: &str, at: usize) -> Error {
-    Error::new(ErrorKind::Text, format!("the request body {what} at byte {at}; a JSON chat-completion body was expected"))
+    Error::new(
+        ErrorKind::Text,
+        format!("the request body {what} at byte {at}; a JSON chat-completion body was expected"),
+    )
 }
 
 struct Reader<'a> {
@@ -203,7 +208,8 @@ impl<'a> Reader<'a> {
         let rest = &self.text[self.at..];
         let len = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
         let literal = &rest[..len];
-        let is_number = literal.parse::<f64>().is_ok_and(f64::is_finite) && literal.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        let is_number = literal.parse::<f64>().is_ok_and(f64::is_finite)
+            && literal.starts_with(|c: char| c == '-' || c.is_ascii_digit());
         if !is_number && !["null", "true", "false"].contains(&literal) {
             return Err(malformed("is not JSON", self.at));
         }
@@ -267,7 +273,7 @@ impl<'a> Reader<'a> {
             Some(b'r') => '\r',
             Some(b'b') => '\u{8}',
             Some(b'f') => '\u{c}',
-            Some(&(plain @ (b'"' | b'\\' | b'/'))) => char::from(plain),
+            Some(&plain @ (b'"' | b'\\' | b'/')) => char::from(plain),
             Some(b'u') => {
                 let high = self.hex(at + 2)?;
                 let (code, end) = match high {
@@ -291,7 +297,9 @@ impl<'a> Reader<'a> {
 
     fn hex(&self, at: usize) -> Result<u32> {
         let digits = self.text.get(at..at + 4).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        digits.and_then(|digits| u32::from_str_radix(digits, 16).ok()).ok_or_else(|| malformed("has a bad \\u escape", at))
+        digits
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+            .ok_or_else(|| malformed("has a bad \\u escape", at))
     }
 }
 

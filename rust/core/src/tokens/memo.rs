@@ -3,6 +3,9 @@
 //! Never a whole text. The memo is smaller than a core's second-level cache, where the tables in `vocabulary` are not; a hot
 //! piece costs one probe here. Direct-mapped: what collides is forgotten.
 
+// A memo is taken out and put back at every call: as a box that is one pointer.
+#![allow(clippy::unnecessary_box_returns, clippy::vec_box)]
+
 use std::cell::Cell;
 
 use parking_lot::Mutex;

@@ -34,11 +34,11 @@ impl Vocabulary {
             let mut last = memo.stack.last().copied().unwrap_or(NONE);
             let mut end = at;
             while taken < AHEAD && end < piece.len() {
-                let (token, len) = self.longest(&piece[end..]);
-                memo.prefetch_pair(last, token);
-                end += len;
-                last = token;
-                ahead[taken] = (token, end);
+                let (next, next_len) = self.longest(&piece[end..]);
+                memo.prefetch_pair(last, next);
+                end += next_len;
+                last = next;
+                ahead[taken] = (next, end);
                 taken += 1;
             }
             for &(token, end) in &ahead[..taken] {

@@ -29,6 +29,9 @@ mod tools;
 mod vocabulary;
 mod window;
 
+#[cfg(test)]
+mod tests;
+
 pub use cut::Keep;
 pub use encoding::Encoding;
 pub use estimate::estimate_text;

@@ -15,7 +15,7 @@ pub enum Family {
     Llama,
     /// Qwen 2.5 and later.
     Qwen,
-    /// DeepSeek V3 and later.
+    /// `DeepSeek` V3 and later.
     DeepSeek,
     /// Mistral's tekken.
     Mistral,
@@ -39,7 +39,9 @@ impl Family {
             () if has("llama") => Self::Llama,
             () if has("qwen") || has("qwq") => Self::Qwen,
             () if has("deepseek") => Self::DeepSeek,
-            () if has("mistral") || has("mixtral") || has("codestral") || has("ministral") || has("devstral") => Self::Mistral,
+            () if has("mistral") || has("mixtral") || has("codestral") || has("ministral") || has("devstral") => {
+                Self::Mistral
+            }
             () => Self::Unknown,
         }
     }
@@ -83,7 +85,9 @@ const OPENAI: &[(&str, &str, bool)] = &[
 
 fn openai(name: &str) -> Option<(&'static str, bool)> {
     let name = name.strip_prefix("ft:").unwrap_or(name);
-    let starts = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()));
+    let starts = |prefix: &str| {
+        name.strip_prefix(prefix).is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+    };
     OPENAI.iter().find(|(prefix, ..)| starts(prefix)).map(|&(_, encoding, is_framed)| (encoding, is_framed))
 }
 

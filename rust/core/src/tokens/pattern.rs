@@ -46,10 +46,10 @@ impl Pattern for O200k {
     #[inline]
     fn next(text: &[u8], at: usize) -> usize {
         let (class, len) = class_at(text, at);
-        if class & LETTER != 0 {
-            if let Some(end) = cased_word(text, at) {
-                return end;
-            }
+        if class & LETTER != 0
+            && let Some(end) = cased_word(text, at)
+        {
+            return end;
         }
         if class & NUMBER != 0 {
             return numbers(text, at);
@@ -59,10 +59,10 @@ impl Pattern for O200k {
             // letter, and only then would the second alternative come: it never does.
             return mixed_word(text, at + len).or_else(|| mixed_word(text, at)).unwrap_or(at + len);
         }
-        if !is_newline(text[at]) {
-            if let Some(end) = cased_word(text, at + len) {
-                return end;
-            }
+        if !is_newline(text[at])
+            && let Some(end) = cased_word(text, at + len)
+        {
+            return end;
         }
         if let Some(end) = symbols(text, at) {
             let mut end = end;

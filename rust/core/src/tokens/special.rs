@@ -46,7 +46,7 @@ const HARMONY: &[(&str, u32)] = &[
     ("<|end|>", 200_007),
     ("<|message|>", 200_008),
     ("<|call|>", 200_012),
-    // tiktoken 0.14 gives this id two names; it decodes to the one that comes last.
+    // tiktoken 0.14 gives this id a second name, `<|reserved_200018|>`; it decodes to this one.
     ("<|endofprompt|>", 200_018),
 ];
 

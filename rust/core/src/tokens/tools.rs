@@ -45,7 +45,9 @@ fn properties(schema: &Json, indent: usize, out: &mut String) {
             is_first = false;
             out.extend(std::iter::repeat_n(' ', indent));
         };
-        if indent < DESCRIBED && let Some(description) = property.text_of("description") {
+        if indent < DESCRIBED
+            && let Some(description) = property.text_of("description")
+        {
             line(out);
             out.push_str("// ");
             out.push_str(description);

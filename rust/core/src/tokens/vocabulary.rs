@@ -56,11 +56,6 @@ pub static O200K_BASE: Vocabulary = vocabulary!("o200k_base");
 pub static CL100K_BASE: Vocabulary = vocabulary!("cl100k_base");
 
 impl Vocabulary {
-    /// How many tokens there are, special ones aside.
-    pub fn len(&self) -> u32 {
-        self.lens.len() as u32
-    }
-
     /// The bytes of a token.
     pub fn token(&self, token: u32) -> Option<&'static [u8]> {
         let start = u32::from_le_bytes(*self.offsets.get(token as usize)?);
@@ -108,7 +103,9 @@ impl Vocabulary {
             let character = usize::from(a & 0xF) << 12 | usize::from(b & 0x3F) << 6 | usize::from(c & 0x3F);
             (here, at) = (node(self.starts[256 + 65_536 + character]), 3);
         }
-        if here == 0 && let [a, b, ..] = *text {
+        if here == 0
+            && let [a, b, ..] = *text
+        {
             (here, at) = (node(self.starts[256 + (usize::from(a) << 8 | usize::from(b))]), 2);
         }
         if here == 0 {
