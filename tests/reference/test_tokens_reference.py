@@ -117,7 +117,7 @@ def test_white_space_runs_with_a_late_newline(peers: ModuleType, name: str) -> N
     runs = (
         f"{before}{first * length}{newline}{after}"
         for before, first, newline, after, length in itertools.product(
-            ("", "a", "."), (" ", "\t", "\n ", " \u00a0"), ("", "\n", "\r\n ", "\n\t\n"), ("", "b", "/", "'s"), (1, 2, 3, 60, 61, 62, 63, 64, 65, 130)
+            ("", "a", ".", "\n"), (" ", "\t", "\n ", " \u00a0"), ("", "\n", "\r\n ", "\n\t\n", "\u00a0", "\u00a0\n"), ("", "b", "/", "'s"), (1, 2, 3, 60, 61, 62, 63, 64, 65, 130)
         )
     )
 

@@ -70,15 +70,15 @@ impl Encoding {
             if end == text.len() {
                 break;
             }
-            start = if overlap == 0 { end } else { self.shared_from(&text[start..end], overlap).max(1) + start };
+            start = if overlap == 0 { end } else { self.shared_from(&text[start..end], overlap) + start };
         }
         Ok(chunks)
     }
 
-    /// Where in `chunk` its last `overlap` tokens begin.
+    /// Where in `chunk` its last `overlap` tokens begin; at least one character in, so that the next chunk is another.
     fn shared_from(&self, chunk: &str, overlap: usize) -> usize {
         let tokens = self.encode(chunk);
-        chunk.ceil_char_boundary(self.bytes_of(&tokens[..tokens.len().saturating_sub(overlap)]))
+        chunk.ceil_char_boundary(self.bytes_of(&tokens[..tokens.len().saturating_sub(overlap)]).max(1))
     }
 
     /// How many bytes of `text` from its start have at most `max_tokens` tokens. Reads no further than it must.

@@ -208,8 +208,7 @@ impl<'a> Reader<'a> {
         let rest = &self.text[self.at..];
         let len = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
         let literal = &rest[..len];
-        let is_number = literal.parse::<f64>().is_ok_and(f64::is_finite)
-            && literal.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        let is_number = is_number(literal.as_bytes());
         if !is_number && !["null", "true", "false"].contains(&literal) {
             return Err(malformed("is not JSON", self.at));
         }
@@ -301,6 +300,33 @@ impl<'a> Reader<'a> {
             .and_then(|digits| u32::from_str_radix(digits, 16).ok())
             .ok_or_else(|| malformed("has a bad \\u escape", at))
     }
+}
+
+/// `-? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)?`, and not too large for a float, as `serde_json` has it.
+fn is_number(text: &[u8]) -> bool {
+    let digits = |at: usize| text[at.min(text.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let mut at = usize::from(text.first() == Some(&b'-'));
+    let whole = digits(at);
+    if whole == 0 || (whole > 1 && text[at] == b'0') {
+        return false;
+    }
+    at += whole;
+    if text.get(at) == Some(&b'.') {
+        let fraction = digits(at + 1);
+        if fraction == 0 {
+            return false;
+        }
+        at += 1 + fraction;
+    }
+    if let Some(b'e' | b'E') = text.get(at) {
+        at += 1 + usize::from(matches!(text.get(at + 1), Some(b'+' | b'-')));
+        let exponent = digits(at);
+        if exponent == 0 {
+            return false;
+        }
+        at += exponent;
+    }
+    at == text.len() && std::str::from_utf8(text).is_ok_and(|text| text.parse::<f64>().is_ok_and(f64::is_finite))
 }
 
 /// A high bit for each byte that is a quote, a backslash or below the space; exact up to the first such byte.

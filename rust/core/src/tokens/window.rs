@@ -220,16 +220,17 @@ fn starts<P: Pattern>(masks: &Masks, window: &[u8; WINDOW], rest: usize) -> Star
     if P::CASED {
         unsure |= (slash & (newline << 1)) | (quote & behind);
     }
-    // White space after a newline belongs to it if another newline follows in the run; unknown where the window ends.
+    // White space after a newline belongs to it if another newline follows in the run; unknown where the window ends, and
+    // where the run may go on beyond ASCII.
     let after_newline = white & (newline << 1);
     let (carried, overflows) = white.overflowing_add(after_newline);
     let run_ends = carried & !white;
-    if after_newline != 0 && (overflows || run_ends & (newline | (last << 1) | !text) != 0) {
+    if after_newline != 0 && (overflows || run_ends & (newline | high | (last << 1) | !text) != 0) {
         let mut runs = after_newline;
         while runs != 0 {
             let at = runs.trailing_zeros();
             let end = at + (!(white >> at)).trailing_zeros();
-            if end as usize >= rest.min(WINDOW) || newline >> end & 1 == 1 {
+            if end as usize >= rest.min(WINDOW) || (newline | high) >> end & 1 == 1 {
                 unsure |= 1 << at;
             }
             runs &= runs - 1;
