@@ -103,6 +103,20 @@ def test_threads_share_a_client(client):
     assert client.pipeline.ledger.totals()["requests"] == 80
 
 
+def test_threads_that_ask_first_at_the_same_time_share_one_loop(client):
+    """However many begin at once, one thread is started."""
+    together = threading.Barrier(8)
+
+    def ask(_):
+        together.wait()
+        return client.chat.completions.create(**ASK)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+
+    assert [thread.name for thread in threading.enumerate()].count("compound-fast") == 1
+
+
 def test_close_ends_the_thread_and_the_client_may_be_used_again():
     """Closing leaves no thread; a later call starts one anew."""
     client = cf.Client()
