@@ -327,9 +327,8 @@ class _BackgroundLoop:
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._pid = 0
-        # A parent's loop, kept for ever by its child: to collect it would close the parent's selector registrations.
         self._inherited: list[asyncio.AbstractEventLoop] = []
+        _loops.add(self)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the loop and wait for it; interrupted (Ctrl-C), it is cancelled."""
@@ -350,39 +349,46 @@ class _BackgroundLoop:
         with self._lock:
             loop, thread = self._loop, self._thread
             self._loop = self._thread = None
-        if loop is None or thread is None or self._pid != os.getpid():
+        if loop is None or thread is None:
             return
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
+    def forget_parent(self) -> None:
+        """Begin anew in a forked child, which has neither the thread nor whoever held the lock."""
+        self._lock = threading.Lock()
+        if self._loop is not None:
+            # Kept for ever: closing it would take the parent's sockets out of the selector that both share.
+            self._inherited.append(self._loop)
+        self._loop = self._thread = None
+
     def _running(self) -> asyncio.AbstractEventLoop:
-        if self._loop is not None and self._pid == os.getpid():
-            return self._loop
-        if self._pid != os.getpid():
-            # The lock may have been held by a thread that the child does not have.
-            self._lock = threading.Lock()
         with self._lock:
-            if self._loop is None or self._pid != os.getpid():
-                if self._loop is not None:
-                    self._inherited.append(self._loop)
-                loop = asyncio.new_event_loop()
-                thread = threading.Thread(target=loop.run_forever, name="compound-fast", daemon=True)
-                thread.start()
-                self._pid = os.getpid()
-                self._thread, self._loop = thread, loop
-                _open_loops.add(self)
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="compound-fast", daemon=True)
+                self._thread.start()
             return self._loop
 
 
-_open_loops: weakref.WeakSet[_BackgroundLoop] = weakref.WeakSet()
+_loops: weakref.WeakSet[_BackgroundLoop] = weakref.WeakSet()
 
 
 @atexit.register
 def _close_loops() -> None:
     # Before the interpreter goes: a daemon thread that is still inside the loop then would die at an arbitrary place.
-    for loop in list(_open_loops):
+    for loop in list(_loops):
         loop.close()
+
+
+def _begin_anew_in_child() -> None:
+    for loop in list(_loops):
+        loop.forget_parent()
+
+
+if hasattr(os, "register_at_fork"):  # Windows has no fork
+    os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 
 def _config(config: ConfigLike) -> Config:

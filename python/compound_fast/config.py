@@ -254,7 +254,9 @@ class Config:
             providers=providers,
             routing=_routing(root.block("routing", ("rules", "thresholds"), {}), models),
             cache=_cache(root.block("cache", tuple(CacheConfig.__dataclass_fields__), {})),
-            embedder=EmbedderConfig(kind=root.block("embedder", ("kind",), {}).text("kind", EmbedderConfig().kind)),
+            embedder=EmbedderConfig(
+                kind=root.block("embedder", ("kind",), {}).choice("kind", _EMBEDDERS, EmbedderConfig().kind)
+            ),
             ledger=LedgerConfig(path=root.block("ledger", ("path",), {}).optional_text("path")),
             simulated=_simulated(root.block("simulated", _SIMULATED_KEYS, {})),
         )
@@ -291,6 +293,7 @@ class Config:
         return describe(self)
 
 
+_EMBEDDERS = ("hashed",)
 _PROVIDER_KEYS = ("kind", "base_url", "api_key", "connect_timeout_s", "idle_timeout_s", "timeout_s")
 _SIMULATED_KEYS = ("seed", "sleep", "output_tokens", "first_token_ms", "ms_per_token")
 _FLAG_CONDITIONS = ("has_code", "has_tools", "wants_json", "is_question")

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import compound_fast
 from compound_fast.cli import build_app
+from compound_fast.errors import ConfigError
 
 DEFAULT = Path(compound_fast.__file__).with_name("default.yaml")
 
@@ -74,3 +75,22 @@ def test_check_names_file_key_and_remedy(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1
     assert all(part in done.stderr for part in (str(path), "has_coed", "has_code"))
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("providers: {p: {kind: openai_compatibel}}", "did you mean 'openai_compatible'?"),
+        ("providers: {p: {kind: openai_compatible}}", "base_url is missing"),
+        ("providers: {p: {kind: simulated}}\nembedder: {kind: hashd}", "did you mean 'hashed'?"),
+    ],
+)
+def test_check_knows_what_each_kind_needs(tmp_path: Path, broken: str, words: str) -> None:
+    """A kind that does not exist, or lacks what it needs, is found before anything is sent."""
+    path = tmp_path / "compound.yaml"
+    path.write_text(f"version: 1\nbaseline: m\nmodels: {{m: {{provider: p, tier: weak}}}}\n{broken}\n")
+
+    done = CliRunner().invoke(build_app(), ["check", str(path)])
+
+    assert isinstance(done.exception, ConfigError)
+    assert words in str(done.exception)

@@ -241,10 +241,10 @@ async def test_without_a_cache_every_request_goes_to_a_model(default_values):
 class _BrokenCore:
     """Stands for a cache with an I/O fault, which no cache in memory has."""
 
-    def get(self, request):
+    def get(self, request):  # noqa: ARG002
         raise CacheError("the disk is gone")
 
-    def put(self, request, response, **more):
+    def put(self, request, response, **more):  # noqa: ARG002
         raise CacheError("the disk is gone")
 
 

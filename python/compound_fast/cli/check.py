@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from compound_fast.config import Config
+from compound_fast.providers import make_providers
 
 __all__ = ["check"]
 
@@ -26,7 +27,9 @@ def check(
 
     Example: compound-fast check compound.yaml
     """
-    lines = Config.load(config_path).describe()
+    config = Config.load(config_path)
+    make_providers(config)  # what a kind of provider needs is known by that kind alone; nothing is connected
+    lines = config.describe()
     if as_json:
         typer.echo(json.dumps({"file": str(config_path), "lines": [{"key": key, "does": does} for key, does in lines]}))
         return

@@ -96,15 +96,16 @@ impl Totals {
         }
     }
 
-    /// Counts one request. A failed one counts nothing but itself and its time to the decision.
+    /// Counts one request. A failed one counts itself, its time to the decision and what it cost; it saved nothing.
     pub fn record(&mut self, record: &Record<'_>) {
         self.served[record.served_from as usize] += 1;
         self.decision_ns.saturating_record(record.decision_ns.clamp(1, LONGEST_NS));
+        self.cost_nano = self.cost_nano.saturating_add(record.cost_nano.unwrap_or(0));
         if record.served_from == ServedFrom::Failed {
+            self.unpriced += u64::from(record.cost_nano.is_none());
             return;
         }
         self.end_to_end_ns.saturating_record(record.end_to_end_ns.clamp(1, LONGEST_NS));
-        self.cost_nano = self.cost_nano.saturating_add(record.cost_nano.unwrap_or(0));
         self.baseline_nano = self.baseline_nano.saturating_add(record.baseline_nano.unwrap_or(0));
         self.unpriced += u64::from(record.cost_nano.is_none() || record.baseline_nano.is_none());
         if record.served_from != ServedFrom::Model {
@@ -187,11 +188,13 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_request_costs_nothing_and_is_counted() {
+    fn a_failed_request_counts_what_it_cost_and_saves_nothing() {
         let mut totals = Totals::new();
-        totals.record(&record(ServedFrom::Failed));
+        totals.record(&Record { cost_nano: Some(7), ..record(ServedFrom::Failed) });
+        totals.record(&Record { cost_nano: None, ..record(ServedFrom::Failed) });
 
-        assert_eq!((totals.requests(), totals.served[3], totals.baseline_nano), (1, 1, 0));
+        assert_eq!((totals.requests(), totals.served[3], totals.baseline_nano), (2, 2, 0));
+        assert_eq!((totals.cost_nano, totals.unpriced), (7, 1));
         assert!(totals.models.is_empty());
     }
 
