@@ -6,13 +6,13 @@ cuts a conversation to a budget.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from compound_fast._core import TokenCount, Tokenizer, count_request, count_text, fit_request
-from compound_fast.errors import ConfigError, TextError
+from compound_fast.errors import ConfigError
+from compound_fast.types import to_body
 
 __all__ = ["Cut", "Fit", "TokenCount", "Tokenizer", "count_tokens", "fit"]
 
@@ -174,19 +174,6 @@ def _body(
     extra = {key: value for key, value in extra.items() if value is not None}
     if isinstance(content, (bytes, Mapping)) and extra:
         raise ConfigError(f"a body holds its own {' and '.join(extra)}; put them there or pass a list of messages")
-    if isinstance(content, bytes):
-        return content
-    if isinstance(content, Mapping):
-        body: Mapping[str, Any] = content
-    elif isinstance(content, Sequence):
-        body = {"messages": list(content), **extra}
-    else:
-        raise TextError(
-            f"a request is a list of messages, a body (dict) or its JSON bytes; got {type(content).__name__}"
-        )
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError as error:
-        raise TextError("the request holds a lone surrogate, which UTF-8 cannot; clean the text first") from error
-    except (TypeError, ValueError) as error:
-        raise TextError(f"the request is not JSON: {error}") from error
+    if extra:
+        return to_body({"messages": list(content), **extra})
+    return to_body(content)
