@@ -38,6 +38,12 @@ if TYPE_CHECKING:
     from compound_fast.errors import TrafficError as TrafficError
     from compound_fast.pipeline import Pipeline as Pipeline
     from compound_fast.router import Router as Router
+    from compound_fast.tokens import Cut as Cut
+    from compound_fast.tokens import Fit as Fit
+    from compound_fast.tokens import TokenCount as TokenCount
+    from compound_fast.tokens import Tokenizer as Tokenizer
+    from compound_fast.tokens import count_tokens as count_tokens
+    from compound_fast.tokens import fit as fit
     from compound_fast.types import CallOptions as CallOptions
     from compound_fast.types import ChatCompletion as ChatCompletion
     from compound_fast.types import ChatCompletionChunk as ChatCompletionChunk
@@ -76,6 +82,7 @@ _MODULES = {
     ),
     "pipeline": ("Pipeline",),
     "router": ("Router",),
+    "tokens": ("Cut", "Fit", "TokenCount", "Tokenizer", "count_tokens", "fit"),
     "types": ("CallOptions", "ChatCompletion", "ChatCompletionChunk", "CompoundInfo", "Usage"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}

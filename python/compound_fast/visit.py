@@ -7,7 +7,7 @@ import json
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from compound_fast._core import Request, count_text_tokens
+from compound_fast._core import Request, Tokenizer
 from compound_fast.errors import (
     AllCandidatesFailedError,
     ProviderConnectionError,
@@ -167,7 +167,7 @@ class Visit:
         return (perf_counter_ns() - self._started) / 1e3
 
     def _counted(self, answer_text: str) -> Usage:
-        return Usage(self.request.input_tokens, count_text_tokens(answer_text))
+        return Usage(self.request.input_tokens, Tokenizer.get("o200k_base").count(answer_text))
 
     def _bill(self, model: str, usage: Usage, *, is_counted_here: bool) -> Bill:
         return Bill(usage, self._ledger.cost_nano(model, usage), self._ledger.baseline_nano(usage), is_counted_here)

@@ -18,6 +18,7 @@ def build_app() -> typer.Typer:
     import typer
 
     from compound_fast.cli.check import check
+    from compound_fast.cli.count import count
     from compound_fast.cli.economics import economics
     from compound_fast.cli.replay import replay
 
@@ -29,7 +30,7 @@ def build_app() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    for command in (replay, economics, check):  # one name a command
+    for command in (replay, economics, count, check):  # one name a command
         app.command()(command)
     return app
 

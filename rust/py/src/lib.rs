@@ -29,7 +29,7 @@ mod _core {
     #[pymodule_export]
     use super::router::{PyRouteDecision, PyRouter};
     #[pymodule_export]
-    use super::tokens::count_text_tokens;
+    use super::tokens::{TokenCount, Tokenizer, count_request, count_text, fit_request};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

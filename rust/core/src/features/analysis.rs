@@ -7,6 +7,9 @@ use crate::embed::{Embedder, Embedding};
 use crate::request::Request;
 use crate::tokens;
 
+/// A model whose tokenizer is `o200k_base` and whose chat format is published.
+const YARDSTICK: &str = "gpt-4o";
+
 /// The one object that every step of the path reads.
 ///
 /// Nothing is computed before a step asks for it, so the exact tier pays for neither features nor embedding; what one
@@ -47,8 +50,15 @@ impl Analysis {
         if kept.embedder_id == embedder.id() { read(kept) } else { read(&embed()) }
     }
 
-    /// Tokens of the whole request: messages, tools, and the overhead of the chat format.
+    /// Tokens of the whole request in `o200k_base`: messages, tools, images, and what the chat format adds.
+    ///
+    /// Before a model is chosen there is no tokenizer to ask for; this one is the yardstick that routes are compared by.
     pub fn input_tokens(&self) -> u32 {
-        *self.input_tokens.get_or_init(|| tokens::count_body(self.request.body()))
+        *self.input_tokens.get_or_init(|| {
+            let body = self.request.body();
+            // A body that the counter does not understand is still a request: 4 bytes a token, the usual estimate.
+            let tokens = tokens::count_request(body, YARDSTICK).map_or(body.len() / 4, |count| count.tokens);
+            u32::try_from(tokens).unwrap_or(u32::MAX)
+        })
     }
 }

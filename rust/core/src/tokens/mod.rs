@@ -1,38 +1,42 @@
-//! Token counts. Provisional: a crate counts, and the room's own core takes its place.
+//! Exact token counts.
+//!
+//! A text is cut into pieces by the encoding's split pattern ([`pattern`], [`window`], [`simd`]); a piece that is a token or
+//! that was seen lately costs one probe of a table ([`memo`], [`vocabulary`]); any other is encoded by [`merge`]. Counts are
+//! those of tiktoken 0.14, with the tables of Unicode 16. The design, its invariant and its limit: `docs/algorithms/tokens.md`.
 
-use std::sync::LazyLock;
+// In this module the casts narrow what has just been masked or shifted to fit, and the functions that are always inlined
+// must be: a vector path only has its CPU features where it is inlined into the function that declares them.
+#![allow(clippy::cast_possible_truncation, clippy::inline_always)]
 
-use serde_json::Value;
-use tiktoken_rs::CoreBPE;
+mod chunks;
+mod classes;
+mod count;
+mod cut;
+mod encoding;
+mod estimate;
+mod fit;
+mod images;
+mod json;
+mod layout;
+mod memo;
+mod merge;
+mod models;
+mod pattern;
+mod request;
+mod simd;
+mod special;
+mod tools;
+mod vocabulary;
+mod window;
 
-static O200K: LazyLock<Option<CoreBPE>> = LazyLock::new(|| tiktoken_rs::o200k_base().ok());
+#[cfg(test)]
+mod tests;
 
-/// Tokens that the chat format adds to every message, and once for the reply.
-const PER_MESSAGE: usize = 3;
-const REPLY: usize = 3;
-
-/// Tokens of a text in `o200k_base`; special tokens count as plain text.
-pub fn count_text(text: &str) -> usize {
-    O200K.as_ref().map_or(text.len().div_ceil(4), |encoding| encoding.encode_ordinary(text).len())
-}
-
-/// Tokens of a chat-completion body: messages, tools, and what the chat format adds.
-pub fn count_body(body: &[u8]) -> u32 {
-    let Ok(body) = serde_json::from_slice::<Value>(body) else { return 0 };
-    let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
-    let mut tokens = REPLY;
-    for message in messages {
-        tokens += PER_MESSAGE + count_text(message["role"].as_str().unwrap_or_default());
-        match &message["content"] {
-            Value::String(content) => tokens += count_text(content),
-            Value::Array(parts) => {
-                tokens += parts.iter().filter_map(|part| part["text"].as_str()).map(count_text).sum::<usize>();
-            }
-            _ => {}
-        }
-    }
-    if body["tools"].is_array() {
-        tokens += count_text(&body["tools"].to_string());
-    }
-    u32::try_from(tokens).unwrap_or(u32::MAX)
-}
+pub use cut::Keep;
+pub use encoding::Encoding;
+pub use estimate::estimate_text;
+pub use fit::{Cut, Fit, Policy, fit};
+pub use models::encoding_for_model;
+pub use request::{TokenCount, count_request};
+pub use simd::Path;
+pub use special::Specials;
