@@ -27,7 +27,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = pathlib.Path(os.environ.get("COMPOUND_FAST_DATA", ROOT.parent / "shared/data")) / "tokens"
 CACHE = pathlib.Path(tempfile.gettempdir()) / "compound_fast_bench"
 # The names under which tiktoken looks for its rank files.
-TIKTOKEN_NAMES = {"o200k_base": "fb374d419588a4632f3f557e76b4b70aebbca790", "cl100k_base": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"}
+TIKTOKEN_NAMES = {
+    "o200k_base": "fb374d419588a4632f3f557e76b4b70aebbca790",
+    "cl100k_base": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+}
 SCRIPTS = {
     "cjk": ("zh", "ja", "ko"),
     "arabic_hebrew": ("ar", "he", "fa"),
@@ -155,7 +158,11 @@ def table(name: str, rounds: int, only: set[str]) -> None:
     """Prints the table of times per text and ratios to tiktoken."""
     counters = peers(name)
     others = [peer for peer in counters if peer != "compound_fast"]
-    print(f"| {name}: us a text | MB/s | compound_fast (median) | " + " | ".join(f"{peer} (ratios)" for peer in others) + " |")
+    print(
+        f"| {name}: us a text | MB/s | compound_fast (median) | "
+        + " | ".join(f"{peer} (ratios)" for peer in others)
+        + " |"
+    )
     print("|---" * (3 + len(others)) + "|")
     gc.disable()
     for case, lists in workloads(rounds).items():
@@ -188,7 +195,9 @@ def main() -> None:
     args = parser.parse_args()
     if not DATA.is_dir():
         sys.exit(f"{DATA} is missing; set COMPOUND_FAST_DATA to the folder that holds tokens/")
-    print(f"<!-- {platform.processor() or platform.machine()}, Python {platform.python_version()}, {args.rounds} rounds -->")
+    print(
+        f"<!-- {platform.processor() or platform.machine()}, Python {platform.python_version()}, {args.rounds} rounds -->"
+    )
     table(args.encoding, args.rounds, set(filter(None, args.only.split(","))))
 
 
