@@ -4,9 +4,9 @@
     python benches/python/bench_tokens.py [--rounds 7] [--encoding o200k_base] [--only prompts_92,...] [--more]
 
 The texts come from `COMPOUND_FAST_DATA` (default `../shared/data`), folder `tokens`. A text is counted once in a round;
-`snippets` are new in every round. Times are per text, the call from Python included: the best round, ours with its median in
-brackets; ratios to ours are of the best rounds and of the medians. On a shared machine trust the best rounds: a peer that
-takes longer is interrupted more often, which flatters us in the medians.
+`snippets` are new in every round. Times are per text, the call from Python included: the best round, ours with its
+median in brackets; ratios to ours are of the best rounds and of the medians. On a shared machine trust the best rounds:
+a peer that takes longer is interrupted more often, which flatters us in the medians.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import base64
 import functools
 import gc
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
@@ -28,7 +29,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DATA = pathlib.Path(os.environ.get("COMPOUND_FAST_DATA", ROOT.parent / "shared/data")) / "tokens"
 CACHE = pathlib.Path(tempfile.gettempdir()) / "compound_fast_bench"
 # The names under which tiktoken looks for its rank files.
-TIKTOKEN_NAMES = {"o200k_base": "fb374d419588a4632f3f557e76b4b70aebbca790", "cl100k_base": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4"}
+TIKTOKEN_NAMES = {
+    "o200k_base": "fb374d419588a4632f3f557e76b4b70aebbca790",
+    "cl100k_base": "9b5ad71b2ce5302211f9c61530b329a4922fc6a4",
+}
 SCRIPTS = {
     "cjk": ("zh", "ja", "ko"),
     "arabic_hebrew": ("ar", "he", "fa"),
@@ -38,7 +42,7 @@ SCRIPTS = {
 
 
 def tiktoken_encoding(name: str):
-    """tiktoken's encoding, from the rank files of the data folder."""
+    """An encoding of tiktoken, from the rank files of the data folder."""
     CACHE.mkdir(exist_ok=True)
     for ranks, known_as in TIKTOKEN_NAMES.items():
         if not (CACHE / known_as).exists():
@@ -61,7 +65,7 @@ def last_merge(ranks: dict[bytes, int], token: bytes, rank: int) -> tuple[bytes,
     """The two parts of a token before its last merge."""
     parts = [bytes([byte]) for byte in token]
     while len(parts) > 2:
-        best, at = min((ranks.get(a + b, rank), i) for i, (a, b) in enumerate(zip(parts, parts[1:])))
+        best, at = min((ranks.get(a + b, rank), i) for i, (a, b) in enumerate(itertools.pairwise(parts)))
         if best >= rank:
             raise ValueError(f"token {rank} is not reachable by merging")
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
@@ -78,7 +82,7 @@ def tokenizer_json(name: str) -> pathlib.Path:
         symbols = byte_symbols()
         text = lambda token: "".join(symbols[byte] for byte in token)  # noqa: E731
         merges = [list(map(text, last_merge(ranks, token, rank))) for token, rank in ranks.items() if len(token) > 1]
-        # Oniguruma, which tokenizers uses, reads `{1,3}+` as a repetition of the whole; not being possessive changes nothing.
+        # Oniguruma, which tokenizers uses, reads `{1,3}+` as a repetition of the whole.
         pattern = encoding._pat_str.replace("{1,3}+", "{1,3}")
         split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
         level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
@@ -156,7 +160,11 @@ def table(name: str, rounds: int, only: set[str]) -> None:
     """Prints the table of times per text and ratios to tiktoken."""
     counters = peers(name)
     others = [peer for peer in counters if peer != "compound_fast"]
-    print(f"| {name}: us a text | MB/s | compound_fast (median) | " + " | ".join(f"{peer} (ratios)" for peer in others) + " |")
+    print(
+        f"| {name}: us a text | MB/s | compound_fast (median) | "
+        + " | ".join(f"{peer} (ratios)" for peer in others)
+        + " |"
+    )
     print("|---" * (3 + len(others)) + "|")
     gc.disable()
     for case, lists in workloads(rounds).items():
@@ -217,9 +225,14 @@ def load(name: str) -> None:
         corpus.write("".join(read("[cde]_*")))
         corpus.flush()
         command = [sys.executable, "-c", FRESH.format(path=corpus.name, name=name)]
-        runs = [list(map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())) for _ in range(7)]
-    loaded, first, memory = (statistics.median(column) for column in zip(*runs))
-    print(f"\n{name}: load {loaded:.3f} ms, first call {first:.3f} ms, memory after 1.9 MB of the corpus +{memory:.1f} MB")
+        runs = [
+            list(map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()))
+            for _ in range(7)
+        ]
+    loaded, first, memory = (statistics.median(column) for column in zip(*runs, strict=True))
+    print(
+        f"\n{name}: load {loaded:.3f} ms, first call {first:.3f} ms, memory after 1.9 MB of the corpus +{memory:.1f} MB"
+    )
 
 
 def requests() -> None:
@@ -228,7 +241,10 @@ def requests() -> None:
 
     prompts_92, prompt_2k = prompts("a_prompts_100c.json"), prompts("b_prompts_2k.json")[0]
     roles = ["user", "assistant"]
-    properties = {"place": {"type": "string", "description": "The city and state, such as Boston, MA"}, "unit": {"type": "string", "enum": ["c", "f"]}}
+    properties = {
+        "place": {"type": "string", "description": "The city and state, such as Boston, MA"},
+        "unit": {"type": "string", "enum": ["c", "f"]},
+    }
     parameters = {"type": "object", "properties": properties, "required": ["place"]}
     function = {"description": "Get the current weather in a place", "parameters": parameters}
     tools = [{"type": "function", "function": {"name": f"get_weather_{at}", **function}} for at in range(3)]
@@ -238,7 +254,8 @@ def requests() -> None:
         messages = [{"role": "system", "content": prompt_2k[first % 7 : 600]}, *turns]
         bodies.append(json.dumps({"model": "gpt-4o", "messages": messages, "tools": tools}).encode())
     best = min(once(lambda body: count_request(body, ""), bodies) for _ in range(50)) / len(bodies)
-    print(f"\nrequest of 7 messages and 3 tools, {statistics.mean(map(len, bodies)):.0f} bytes of JSON: {best * 1e6:.2f} us")
+    size = statistics.mean(map(len, bodies))
+    print(f"\nrequest of 7 messages and 3 tools, {size:.0f} bytes of JSON: {best * 1e6:.2f} us")
 
 
 def batch(name: str) -> None:
@@ -251,7 +268,8 @@ def batch(name: str) -> None:
     for _ in range(15):
         one.append(once(lambda texts: tokenizer.count_batch(texts, threads=1), [texts]))
         two.append(once(lambda texts: tokenizer.count_batch(texts, threads=2), [texts]))
-    print(f"\ncount_batch of {len(texts)} texts of 2 KB: 2 threads are {min(one) / min(two):.2f}x one (medians {statistics.median(one) / statistics.median(two):.2f}x)")
+    best, usual = min(one) / min(two), statistics.median(one) / statistics.median(two)
+    print(f"\ncount_batch of {len(texts)} texts of 2 KB: 2 threads are {best:.2f}x one (medians {usual:.2f}x)")
 
 
 def main() -> None:
@@ -264,7 +282,7 @@ def main() -> None:
     args = parser.parse_args()
     if not DATA.is_dir():
         sys.exit(f"{DATA} is missing; set COMPOUND_FAST_DATA to the folder that holds tokens/")
-    print(f"<!-- {platform.processor() or platform.machine()}, Python {platform.python_version()}, {args.rounds} rounds -->")
+    print(f"<!-- {platform.machine()}, Python {platform.python_version()}, {args.rounds} rounds -->")
     if args.only != "none":
         table(args.encoding, args.rounds, set(filter(None, args.only.split(","))))
     if args.more:

@@ -1,7 +1,7 @@
 """Exact token counts, and conversations that fit into a context window.
 
-`Tokenizer` is exact for the encodings that ship with the package; `count_tokens` answers for any model and says how; `fit`
-cuts a conversation to a budget.
+`Tokenizer` is exact for the encodings that ship with the package; `count_tokens` answers for any model and says how;
+`fit` cuts a conversation to a budget.
 """
 
 from __future__ import annotations
@@ -43,8 +43,9 @@ def count_tokens(
     Returns
     -------
     TokenCount
-        ``tokens``; ``exact``, whether the model's own tokenizer and only published, checked rules gave it; ``upper``, the
-        count where exact, else what it stays below on all that was measured; ``how``, the encoding and the rules used.
+        ``tokens``; ``exact``, whether the model's own tokenizer and only published, checked rules gave it; ``upper``,
+        the count where exact, else what it stays below on all that was measured; ``how``, the encoding and the rules
+        used.
 
     Raises
     ------
@@ -55,9 +56,10 @@ def count_tokens(
 
     Notes
     -----
-    O(n), about 5 microseconds for seven messages and three tools given as bytes. For Claude, Gemini and open models the
-    count is an estimate: a ratio by script and by prose, code or data over o200k_base. Do not use it for billing; ask the
-    provider's own endpoint. Images behind a URL are not fetched: they count as 1024 x 1024 pixels, ``upper`` as the largest.
+    O(n), about 5 microseconds for seven messages and three tools given as bytes. For Claude, Gemini and open models
+    the count is an estimate: a ratio by script and by prose, code or data over o200k_base. Do not use it for billing;
+    ask the provider's own endpoint. Images behind a URL are not fetched: they count as 1024 x 1024 pixels, ``upper``
+    as the largest.
 
     References
     ----------
@@ -108,8 +110,8 @@ def fit(
 ) -> Fit:
     """Cut a conversation until it fits into a context window, keeping what matters.
 
-    System and developer messages, tools and the last turn (from the last user message on) stay as they are. Turns in the
-    middle go, the oldest first; a tool call and its results stay or go together.
+    System and developer messages, tools and the last turn (from the last user message on) stay as they are. Turns in
+    the middle go, the oldest first; a tool call and its results stay or go together.
 
     Parameters
     ----------
@@ -122,8 +124,8 @@ def fit(
     reserve : int, default 0
         Tokens kept free for the reply; less than ``max_tokens``.
     policy : {"shorten", "drop"}, default "shorten"
-        ``"drop"`` removes whole turns only. ``"shorten"`` also puts the last removed turn back with the middle of its texts
-        cut out, where that leaves a text at least 48 tokens.
+        ``"drop"`` removes whole turns only. ``"shorten"`` also puts the last removed turn back with the middle of its
+        texts cut out, where that leaves a text at least 48 tokens.
     tools : sequence of tool definitions, optional
         Counted, never cut.
 

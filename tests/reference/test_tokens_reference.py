@@ -1,7 +1,7 @@
-"""Counts and tokens against tiktoken 0.14 and Hugging Face's tokenizers, and against published golden counts.
+"""Counts and tokens against tiktoken 0.14 and Hugging Face's tokenizers, and against golden counts.
 
-Needs the evaluation data (rank files and corpus) and the peers of `benches/python/requirements-peers.txt`; skipped with a
-message where they are missing. The project's own golden set in `tests/unit/test_tokens.py` always runs.
+Needs the evaluation data (rank files and corpus) and the peers of `benches/python/requirements-peers.txt`; skipped
+with a message where they are missing. The project's own golden set in `tests/unit/test_tokens.py` always runs.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from compound_fast.tokens import Tokenizer, count_tokens
 
 NAMES = ("o200k_base", "cl100k_base")
 FRAGMENTS = [
-    "a", "b", "B", "S", "s", "t", "re", "LL", "ve", "'", "'s", "'T", "1", "23", "456", " ", "  ", "\t", "\n", "\r\n", "/", "//", ".", "!",
-    "_", "é", "É", "ǅ", "ʰ", "中", "ｱ", "\u0301", "½", "٣", "\u00a0", "\u3000", "\u2028", "\u0085", "\u200b", "🙂", "👨\u200d👩", "ſ", "ก",
-    "हि", "한", "İ", "-", "----", "<|endoftext|>", "the", "Hello", "World", "x" * 20, " " * 30, "\x00", "ß", "Ж", "ж",
+    "a", "b", "B", "S", "s", "t", "re", "LL", "ve", "'", "'s", "'T", "1", "23", "456", " ", "  ", "\t", "\n", "\r\n",
+    "/", "//", ".", "!", "_", "é", "É", "ǅ", "ʰ", "中", "ｱ", "\u0301", "½", "٣", "\u00a0", "\u3000", "\u2028",
+    "\u0085", "\u200b", "🙂", "👨\u200d👩", "\u017f", "ก", "हि", "한", "İ", "-", "----", "<|endoftext|>", "the",
+    "Hello", "World", "x" * 20, " " * 30, "\x00", "ß", "Ж", "ж",
 ]  # fmt: skip
 
 encodings = pytest.mark.parametrize("name", NAMES)
@@ -32,6 +33,7 @@ encodings = pytest.mark.parametrize("name", NAMES)
 
 @pytest.fixture(scope="module")
 def data(evaluation_data: Path) -> Path:
+    """The token corpus."""
     folder = evaluation_data / "tokens"
     if not folder.is_dir():
         pytest.skip(f"no token corpus at {folder}")
@@ -52,6 +54,7 @@ def peers(data: Path, root: Path) -> ModuleType:
 
 
 def assert_like_tiktoken(peers: ModuleType, name: str, texts: Iterator[str]) -> None:
+    """Fails with the first texts whose tokens differ."""
     theirs, ours = peers.tiktoken_encoding(name), Tokenizer.get(name)
     wrong = []
     for text in texts:
@@ -62,10 +65,12 @@ def assert_like_tiktoken(peers: ModuleType, name: str, texts: Iterator[str]) -> 
 
 
 def corpus(data: Path) -> dict[str, str]:
+    """The files of the corpus."""
     return {path.name: path.read_bytes().decode() for path in sorted(data.glob("[cde]_*"))}
 
 
 def adversarial(data: Path) -> Any:
+    """The module of hostile texts."""
     spec = importlib.util.spec_from_file_location("adversarial", data / "adversarial.py")
     assert spec is not None
     assert spec.loader is not None
@@ -98,7 +103,9 @@ def test_every_code_point_beside_every_class(peers: ModuleType, name: str) -> No
     """Each code point of Unicode alone, doubled, and before and after a character of each class."""
     points = (chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000)
 
-    assert_like_tiktoken(peers, name, (f"a{c}B {c}{c}1{c}\n{c}中{c}\u0301{c} '{c}s.{c}\u3000{c}/{c}A{c}b" for c in points))
+    assert_like_tiktoken(
+        peers, name, (f"a{c}B {c}{c}1{c}\n{c}中{c}\u0301{c} '{c}s.{c}\u3000{c}/{c}A{c}b" for c in points)
+    )
 
 
 @encodings
@@ -107,7 +114,9 @@ def test_100_000_random_mixes(peers: ModuleType, name: str) -> None:
     draw = random.Random(20)
 
     assert_like_tiktoken(
-        peers, name, ("".join(draw.choices(FRAGMENTS, k=draw.choice((1, 2, 3, 4, 6, 10, 20, 40)))) for _ in range(100_000))
+        peers,
+        name,
+        ("".join(draw.choices(FRAGMENTS, k=draw.choice((1, 2, 3, 4, 6, 10, 20, 40)))) for _ in range(100_000)),
     )
 
 
@@ -117,7 +126,11 @@ def test_white_space_runs_with_a_late_newline(peers: ModuleType, name: str) -> N
     runs = (
         f"{before}{first * length}{newline}{after}"
         for before, first, newline, after, length in itertools.product(
-            ("", "a", ".", "\n"), (" ", "\t", "\n ", " \u00a0"), ("", "\n", "\r\n ", "\n\t\n", "\u00a0", "\u00a0\n"), ("", "b", "/", "'s"), (1, 2, 3, 60, 61, 62, 63, 64, 65, 130)
+            ("", "a", ".", "\n"),
+            (" ", "\t", "\n ", " \u00a0"),
+            ("", "\n", "\r\n ", "\n\t\n", "\u00a0", "\u00a0\n"),
+            ("", "b", "/", "'s"),
+            (1, 2, 3, 60, 61, 62, 63, 64, 65, 130),
         )
     )
 
@@ -128,7 +141,19 @@ def test_white_space_runs_with_a_late_newline(peers: ModuleType, name: str) -> N
 def test_long_pieces(peers: ModuleType, name: str) -> None:
     """Pieces of up to 2,000 bytes without a boundary, with runs of one character inside."""
     draw = random.Random(21)
-    alphabets = ("abcdefghijklmnopqrstuvwxyz", "ACGT", "01", "-=", "=_*", "一的是不了", "абв", "!@#$%^&*()", "ha", "\t ", "\n ")
+    alphabets = (
+        "abcdefghijklmnopqrstuvwxyz",
+        "ACGT",
+        "01",
+        "-=",
+        "=_*",
+        "一的是不了",
+        "абв",
+        "!@#$%^&*()",
+        "ha",
+        "\t ",
+        "\n ",
+    )
 
     def pieces() -> Iterator[str]:
         for _ in range(1_500):
@@ -170,7 +195,16 @@ def test_special_tokens(peers: ModuleType, name: str) -> None:
     theirs = peers.tiktoken_encoding(name)
     ours, draw = Tokenizer.get(name), random.Random(23)
     special = sorted(theirs.special_tokens_set)
-    parts = [*draw.sample(special, min(12, len(special))), "<|", "|>", "<|endoftext", " ", "text", "\n\n", "<|<|endoftext|>"]
+    parts = [
+        *draw.sample(special, min(12, len(special))),
+        "<|",
+        "|>",
+        "<|endoftext",
+        " ",
+        "text",
+        "\n\n",
+        "<|<|endoftext|>",
+    ]
 
     assert set(ours.special_tokens) == theirs.special_tokens_set
     assert ours.vocabulary_size == theirs.n_vocab
@@ -185,7 +219,13 @@ def test_special_tokens(peers: ModuleType, name: str) -> None:
 
 @pytest.mark.parametrize(
     ("encoding", "model"),
-    [("llama3", "llama-3-70b"), ("qwen2_5", "qwen2.5-72b"), ("deepseek_v3", "deepseek-v3"), ("mistral_nemo", "mistral-nemo"), ("gemma2", "gemma-2-27b")],
+    [
+        ("llama3", "llama-3-70b"),
+        ("qwen2_5", "qwen2.5-72b"),
+        ("deepseek_v3", "deepseek-v3"),
+        ("mistral_nemo", "mistral-nemo"),
+        ("gemma2", "gemma-2-27b"),
+    ],
 )
 def test_estimates_stay_below_their_bound(data: Path, encoding: str, model: str) -> None:
     """On every file of the corpus the true count is at most `upper`; in the sum the estimate is within 8 %."""
@@ -196,5 +236,3 @@ def test_estimates_stay_below_their_bound(data: Path, encoding: str, model: str)
 
     assert {file: error for file, error in off.items() if golden[file] > found[file].upper} == {}
     assert abs(sum(golden.values()) / sum(count.tokens for count in found.values()) - 1) < 0.08, off
-
-

@@ -27,6 +27,7 @@ TOOL = {"type": "function", "function": {"name": "look_up", "parameters": {"type
 
 @pytest.fixture(params=ENCODINGS)
 def tokenizer(request: pytest.FixtureRequest) -> Tokenizer:
+    """Each shipped tokenizer."""
     return Tokenizer.get(request.param)
 
 
@@ -144,7 +145,7 @@ def test_overlapping_chunks_share_their_edges(tokenizer: Tokenizer) -> None:
     """Each chunk begins with the end of the one before."""
     chunks = tokenizer.split("one two three four five six seven eight", 4, overlap=2)
 
-    assert all(after.startswith(" ".join(before.split(" ")[-2:])[-3:]) or before[-6:] for before, after in zip(chunks, chunks[1:], strict=False))
+    assert chunks[0] == "one two three four"
     assert chunks[1].startswith(" three four")
     with pytest.raises(ConfigError, match="overlap=4"):
         tokenizer.split("a", 4, overlap=4)
@@ -237,7 +238,10 @@ def test_fitting_drops_the_middle_and_says_so() -> None:
 
     assert fitted.messages == [MESSAGES[0], MESSAGES[3]]
     assert fitted.messages[0] is MESSAGES[0]
-    assert [(cut.index, cut.action, cut.role) for cut in fitted.cuts] == [(1, "dropped", "user"), (2, "dropped", "assistant")]
+    assert [(cut.index, cut.action, cut.role) for cut in fitted.cuts] == [
+        (1, "dropped", "user"),
+        (2, "dropped", "assistant"),
+    ]
     assert count_tokens(fitted.messages, model="gpt-4o").tokens == fitted.tokens <= 60
 
 
@@ -283,7 +287,9 @@ def test_the_command_counts_files(tmp_path: Path) -> None:
     one.write_text("hello world")
     two.write_text("How do I reset my password?")
     lines = CliRunner().invoke(app, [str(one), str(two)]).output.splitlines()
-    found = json.loads(CliRunner().invoke(app, ["--json", "--model", "claude-sonnet-4-5", "-"], input="hello world").output)
+    found = json.loads(
+        CliRunner().invoke(app, ["--json", "--model", "claude-sonnet-4-5", "-"], input="hello world").output
+    )
 
     assert [line.split()[0] for line in lines] == ["2", "7", "9"]
     assert found["files"][0]["exact"] is False
