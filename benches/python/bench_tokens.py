@@ -1,12 +1,12 @@
 """Token counting against its peers, called from Python, interleaved within each round.
 
     pip install -r benches/python/requirements-peers.txt
-    python benches/python/bench_tokens.py [--rounds 7] [--encoding o200k_base] [--only prompts_92,...]
+    python benches/python/bench_tokens.py [--rounds 7] [--encoding o200k_base] [--only prompts_92,...] [--more]
 
 The texts come from `COMPOUND_FAST_DATA` (default `../shared/data`), folder `tokens`. A text is counted once in a round;
-`snippets` are new in every round. Times are per text, the call from Python included: the best round, ours with its median in
-brackets; ratios to ours are of the best rounds and of the medians. On a shared machine trust the best rounds: a peer that
-takes longer is interrupted more often, which flatters us in the medians.
+`snippets` are new in every round. Times are per text, the call from Python included: the best round, ours with its
+median in brackets; ratios to ours are of the best rounds and of the medians. On a shared machine trust the best rounds:
+a peer that takes longer is interrupted more often, which flatters us in the medians.
 """
 
 import argparse
@@ -14,11 +14,13 @@ import base64
 import functools
 import gc
 import importlib.util
+import itertools
 import json
 import os
 import pathlib
 import platform
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -40,7 +42,7 @@ SCRIPTS = {
 
 
 def tiktoken_encoding(name: str):
-    """tiktoken's encoding, from the rank files of the data folder."""
+    """An encoding of tiktoken, from the rank files of the data folder."""
     CACHE.mkdir(exist_ok=True)
     for ranks, known_as in TIKTOKEN_NAMES.items():
         if not (CACHE / known_as).exists():
@@ -63,7 +65,7 @@ def last_merge(ranks: dict[bytes, int], token: bytes, rank: int) -> tuple[bytes,
     """The two parts of a token before its last merge."""
     parts = [bytes([byte]) for byte in token]
     while len(parts) > 2:
-        best, at = min((ranks.get(a + b, rank), i) for i, (a, b) in enumerate(zip(parts, parts[1:])))
+        best, at = min((ranks.get(a + b, rank), i) for i, (a, b) in enumerate(itertools.pairwise(parts)))
         if best >= rank:
             raise ValueError(f"token {rank} is not reachable by merging")
         parts[at : at + 2] = [parts[at] + parts[at + 1]]
@@ -80,7 +82,7 @@ def tokenizer_json(name: str) -> pathlib.Path:
         symbols = byte_symbols()
         text = lambda token: "".join(symbols[byte] for byte in token)  # noqa: E731
         merges = [list(map(text, last_merge(ranks, token, rank))) for token, rank in ranks.items() if len(token) > 1]
-        # Oniguruma, which tokenizers uses, reads `{1,3}+` as a repetition of the whole; not being possessive changes nothing.
+        # Oniguruma, which tokenizers uses, reads `{1,3}+` as a repetition of the whole.
         pattern = encoding._pat_str.replace("{1,3}+", "{1,3}")
         split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
         level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
@@ -186,19 +188,108 @@ def table(name: str, rounds: int, only: set[str]) -> None:
         print(f"| {case} | {size / ours:.0f} | {ours:.3f} ({usual:.3f}) | " + " | ".join(cells) + " |", flush=True)
 
 
+def hostile(name: str) -> None:
+    """Prints nanoseconds a byte on 1 MB of each hostile text: the best of three."""
+    from compound_fast._core import Tokenizer
+
+    spec = importlib.util.spec_from_file_location("adversarial", DATA / "adversarial.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    texts = module.adv(1_000_000) | {character * 3: character * 1_000_000 for character in "=*_#."}
+    count = Tokenizer.get(name).count
+    print(f"\n| {name}, 1 MB | ns a byte |\n|---|---|")
+    for kind, text in texts.items():
+        size = len(text.encode())
+        print(f"| {kind} | {min(once(count, [text]) for _ in range(3)) / size * 1e9:.1f} |", flush=True)
+
+
+FRESH = """
+import os, time
+page = os.sysconf("SC_PAGE_SIZE")
+rss = lambda: int(open("/proc/self/statm").read().split()[1]) * page / 1e6
+from compound_fast._core import Tokenizer
+text = open({path!r}, "rb").read()  # bytes: a str would count the copy that it makes of itself
+small, before, start = "hello", rss(), time.perf_counter()
+tokenizer = Tokenizer.get({name!r})
+loaded = time.perf_counter()
+tokenizer.count(small)
+first = time.perf_counter()
+tokenizer.count(text)
+print((loaded - start) * 1e3, (first - loaded) * 1e3, rss() - before)
+"""
+
+
+def load(name: str) -> None:
+    """Prints what loading an encoding and counting the corpus once takes in a fresh process: the median of seven."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as corpus:
+        corpus.write("".join(read("[cde]_*")))
+        corpus.flush()
+        command = [sys.executable, "-c", FRESH.format(path=corpus.name, name=name)]
+        runs = [
+            list(map(float, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()))
+            for _ in range(7)
+        ]
+    loaded, first, memory = (statistics.median(column) for column in zip(*runs, strict=True))
+    print(
+        f"\n{name}: load {loaded:.3f} ms, first call {first:.3f} ms, memory after 1.9 MB of the corpus +{memory:.1f} MB"
+    )
+
+
+def requests() -> None:
+    """Prints the time of a request of seven messages and three tools given as JSON bytes."""
+    from compound_fast._core import count_request
+
+    prompts_92, prompt_2k = prompts("a_prompts_100c.json"), prompts("b_prompts_2k.json")[0]
+    roles = ["user", "assistant"]
+    properties = {
+        "place": {"type": "string", "description": "The city and state, such as Boston, MA"},
+        "unit": {"type": "string", "enum": ["c", "f"]},
+    }
+    parameters = {"type": "object", "properties": properties, "required": ["place"]}
+    function = {"description": "Get the current weather in a place", "parameters": parameters}
+    tools = [{"type": "function", "function": {"name": f"get_weather_{at}", **function}} for at in range(3)]
+    bodies = []
+    for first in range(0, 600, 6):
+        turns = [{"role": roles[at % 2], "content": text} for at, text in enumerate(prompts_92[first : first + 6])]
+        messages = [{"role": "system", "content": prompt_2k[first % 7 : 600]}, *turns]
+        bodies.append(json.dumps({"model": "gpt-4o", "messages": messages, "tools": tools}).encode())
+    best = min(once(lambda body: count_request(body, ""), bodies) for _ in range(50)) / len(bodies)
+    size = statistics.mean(map(len, bodies))
+    print(f"\nrequest of 7 messages and 3 tools, {size:.0f} bytes of JSON: {best * 1e6:.2f} us")
+
+
+def batch(name: str) -> None:
+    """Prints the gain of two threads on a batch of 2 KB texts."""
+    from compound_fast._core import Tokenizer
+
+    tokenizer = Tokenizer.get(name)
+    texts = [text[at:] for at in range(40) for text in prompts("b_prompts_2k.json")]
+    one, two = [], []
+    for _ in range(15):
+        one.append(once(lambda texts: tokenizer.count_batch(texts, threads=1), [texts]))
+        two.append(once(lambda texts: tokenizer.count_batch(texts, threads=2), [texts]))
+    best, usual = min(one) / min(two), statistics.median(one) / statistics.median(two)
+    print(f"\ncount_batch of {len(texts)} texts of 2 KB: 2 threads are {best:.2f}x one (medians {usual:.2f}x)")
+
+
 def main() -> None:
     """Parses the command and prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--encoding", default="o200k_base", choices=sorted(TIKTOKEN_NAMES))
     parser.add_argument("--only", default="", help="cases, separated by commas")
+    parser.add_argument("--more", action="store_true", help="hostile texts, loading, requests and batches too")
     args = parser.parse_args()
     if not DATA.is_dir():
         sys.exit(f"{DATA} is missing; set COMPOUND_FAST_DATA to the folder that holds tokens/")
-    print(
-        f"<!-- {platform.processor() or platform.machine()}, Python {platform.python_version()}, {args.rounds} rounds -->"
-    )
-    table(args.encoding, args.rounds, set(filter(None, args.only.split(","))))
+    print(f"<!-- {platform.machine()}, Python {platform.python_version()}, {args.rounds} rounds -->")
+    if args.only != "none":
+        table(args.encoding, args.rounds, set(filter(None, args.only.split(","))))
+    if args.more:
+        hostile(args.encoding)
+        load(args.encoding)
+        requests()
+        batch(args.encoding)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ FRAGMENTS = [
     "½",
     "\u3000",
     "🙂",
-    "ſ",  # noqa: RUF001, it is meant
+    "\u017f",
     "हि",
     "한",
     "word",

@@ -2,13 +2,14 @@
 
     python training/tokens/pack.py --vocab DIR
 
-DIR holds `o200k_base.tiktoken` and `cl100k_base.tiktoken` as OpenAI publishes them (MIT, see data/NOTICE). The files are
-checked against the hashes that tiktoken itself expects, and what is written is checked by its own hash in
+DIR holds `o200k_base.tiktoken` and `cl100k_base.tiktoken` as OpenAI publishes them (MIT, see data/NOTICE). The files
+are checked against the hashes that tiktoken itself expects, and what is written is checked by its own hash in
 `data/SHA256SUMS`. The classes come from `unicodedata2==16.0.0`: tiktoken 0.14 has the tables of Unicode 16, and the
 standard library's tables follow the Python version.
 
-Formats, little-endian. `*.ranks`: for rank 0, 1, 2, ...: one byte of length, then the token's bytes. `classes.runs`: one
-u32 a run of code points with one class, `class << 24 | first code point`, ascending; the last run ends at U+10FFFF.
+Formats, little-endian. `*.ranks`: for rank 0, 1, 2, ...: one byte of length, then the token's bytes. `classes.runs`:
+one u32 a run of code points with one class, `class << 24 | first code point`, ascending; the last run ends at
+U+10FFFF.
 """
 
 import argparse
@@ -22,7 +23,19 @@ SHA256 = {
     "cl100k_base": "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
 }
 # The property White_Space of Unicode 16, which is what `\s` means in the encodings' patterns.
-WHITE_SPACE = {*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000}
+WHITE_SPACE = {
+    *range(0x09, 0x0E),
+    0x20,
+    0x85,
+    0xA0,
+    0x1680,
+    *range(0x2000, 0x200B),
+    0x2028,
+    0x2029,
+    0x202F,
+    0x205F,
+    0x3000,
+}
 OTHER, UPPER, LOWER, BOTH, NUMBER, SPACE, MARK = range(7)
 
 

@@ -12,7 +12,7 @@ use super::layout::NONE;
 use super::memo::Memo;
 use super::vocabulary::Vocabulary;
 
-/// Bytes of a chunk. 64 and 128 were no faster on random letters: the scan for the lowest rank grows with it.
+/// Bytes of a chunk. The scan for the lowest rank grows with it, the share of the seams shrinks.
 const CHUNK: usize = 32;
 
 /// A run of one byte from this length on is a chunk of its own: two of the longest tokens.

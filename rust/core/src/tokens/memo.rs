@@ -15,8 +15,8 @@ use super::simd::prefetch;
 
 /// Slots for pieces of at most [`KEY_BYTES`] bytes, tokens or not: small enough to stay in the second-level cache.
 const RECENT: usize = 1 << 14;
-/// Slots for pieces of at most [`KEY_BYTES`] bytes that are several tokens, which cost most to find again.
-const MERGED: usize = 1 << 15;
+/// Pairs of slots for pieces of at most [`KEY_BYTES`] bytes that are several tokens, which cost most to find again.
+const MERGED: usize = 1 << 14;
 /// Slots for pieces of 16 to 31 bytes.
 const LONG: usize = 1 << 13;
 /// Slots for pairs of tokens.
@@ -41,7 +41,7 @@ const COUNT: u32 = 60;
 /// The scratch memory of one thread for one vocabulary.
 pub struct Memo {
     recent: Box<[[u64; 2]; RECENT]>,
-    merged: Box<[[u64; 2]; MERGED]>,
+    merged: Box<[Pair; MERGED]>,
     long: Box<[[u64; 4]; LONG]>,
     long_counts: Box<[u8; LONG]>,
     pairs: Box<[u64; PAIRS]>,
@@ -67,7 +67,7 @@ impl Memo {
     fn new() -> Box<Self> {
         Box::new(Self {
             recent: zeroed([0; 2]),
-            merged: zeroed([0; 2]),
+            merged: zeroed([[0; 2]; 2]),
             batch: zeroed(Entry { lo: 0, hi: 0, hash: 0 }),
             missed: zeroed(0),
             long: zeroed([0; 4]),
@@ -88,19 +88,21 @@ impl Memo {
     /// The count of a short piece that was merged not too long ago, 0 if it is not known.
     #[inline(always)]
     pub fn merged(&self, entry: &Entry) -> usize {
-        count_in(&self.merged[entry.hash as usize & (MERGED - 1)], entry)
+        let pair = &self.merged[entry.hash as usize & (MERGED - 1)];
+        count_in(&pair[0], entry) | count_in(&pair[1], entry)
     }
 
     /// Remembers the count of a short piece.
     #[inline(always)]
     pub fn set_recent(&mut self, entry: &Entry, count: usize) {
-        self.recent[entry.hash as usize & (RECENT - 1)] = [entry.lo, entry.hi | (count as u64) << COUNT];
+        self.recent[entry.hash as usize & (RECENT - 1)] = slot(entry, count);
     }
 
     /// Remembers the count of a short piece that is several tokens.
     #[inline(always)]
     pub fn set_merged(&mut self, entry: &Entry, count: usize) {
-        self.merged[entry.hash as usize & (MERGED - 1)] = [entry.lo, entry.hi | (count as u64) << COUNT];
+        let pair = &mut self.merged[entry.hash as usize & (MERGED - 1)];
+        *pair = [slot(entry, count), pair[0]];
     }
 
     /// Starts to load what [`Memo::recent`] will read.
@@ -160,11 +162,20 @@ fn pair_slot(key: u64) -> usize {
     (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize & (PAIRS - 1)
 }
 
+/// Two short pieces side by side, the newer first: with one alone, pieces that collide drive each other out. In `recent` the
+/// second comparison cost more than it saved.
+type Pair = [[u64; 2]; 2];
+
 /// The count in a slot if it is that of the entry, else 0; without a branch.
 #[inline(always)]
 fn count_in(slot: &[u64; 2], entry: &Entry) -> usize {
     let differs = (slot[0] ^ entry.lo) | (slot[1] & !(0xF << COUNT)) ^ entry.hi;
     if differs == 0 { (slot[1] >> COUNT) as usize } else { 0 }
+}
+
+#[inline(always)]
+fn slot(entry: &Entry, count: usize) -> [u64; 2] {
+    [entry.lo, entry.hi | (count as u64) << COUNT]
 }
 
 /// Vocabularies that have a memo.

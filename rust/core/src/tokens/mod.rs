@@ -27,6 +27,7 @@ mod simd;
 mod special;
 mod tools;
 mod vocabulary;
+#[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only the vector paths use windows"))]
 mod window;
 
 #[cfg(test)]
