@@ -74,12 +74,12 @@ impl PyCache {
         dict.set_item("served_from", hit.as_ref().map(|hit| hit.kind.name()))?;
         dict.set_item("entry_id", hit.as_ref().map(|hit| hex(hit.entry_id)))?;
         dict.set_item("compared_by_meaning", is_semantic)?;
-        dict.set_item("similarity_threshold", threshold)?;
+        dict.set_item("similarity_threshold", decimal(threshold))?;
         let mut rows = Vec::with_capacity(candidates.len());
         for candidate in candidates {
             let row = PyDict::new(py);
             row.set_item("entry_id", hex(candidate.entry_id))?;
-            row.set_item("similarity", candidate.similarity)?;
+            row.set_item("similarity", decimal(candidate.similarity))?;
             row.set_item("refused_by", candidate.refused_by.map(Guard::name))?;
             rows.push(row);
         }
@@ -132,8 +132,8 @@ impl PyCacheHit {
     }
 
     #[getter]
-    fn similarity(&self) -> f32 {
-        self.hit.similarity
+    fn similarity(&self) -> f64 {
+        decimal(self.hit.similarity)
     }
 
     #[getter]
@@ -170,6 +170,11 @@ impl PyCacheHit {
     pub fn reasons(&self) -> Vec<String> {
         self.hit.reasons()
     }
+}
+
+/// A cosine as it was meant: 0.95 and not 0.949999988079071.
+fn decimal(cosine: f32) -> f64 {
+    (f64::from(cosine) * 1e6).round() / 1e6
 }
 
 fn hex(id: u128) -> String {
