@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from compound_fast._core import TokenCount, Tokenizer, count_request, count_text, fit_request
-from compound_fast.errors import ConfigError, TextError
+from compound_fast.errors import ConfigError
+from compound_fast.types import to_body
 
 __all__ = ["Cut", "Fit", "TokenCount", "Tokenizer", "count_tokens", "fit"]
 
@@ -44,8 +44,7 @@ def count_tokens(
     -------
     TokenCount
         ``tokens``; ``exact``, whether the model's own tokenizer and only published, checked rules gave it; ``upper``,
-        the count where exact, else what it stays below on all that was measured; ``how``, the encoding and the rules
-        used.
+        the count where exact, else what it stays below on all that was measured; ``how``, the encoding and the rules.
 
     Raises
     ------
@@ -56,10 +55,10 @@ def count_tokens(
 
     Notes
     -----
-    O(n), 5 to 9 microseconds for seven messages and three tools given as bytes. For Claude, Gemini and open models
-    the count is an estimate: a ratio by script and by prose, code or data over o200k_base. Do not use it for billing;
-    ask the provider's own endpoint. Images behind a URL are not fetched: they count as 1024 x 1024 pixels, ``upper``
-    as the largest.
+    O(n), 5 to 9 microseconds for seven messages and three tools given as bytes. For Claude, Gemini and open models the
+    count is an estimate: a ratio by script and by prose, code or data over o200k_base. Do not use it for billing; ask
+    the provider's own endpoint. Images behind a URL are not fetched: they count as 1024 x 1024 pixels, ``upper`` as
+    the largest.
 
     References
     ----------
@@ -176,19 +175,6 @@ def _body(
     extra = {key: value for key, value in extra.items() if value is not None}
     if isinstance(content, (bytes, Mapping)) and extra:
         raise ConfigError(f"a body holds its own {' and '.join(extra)}; put them there or pass a list of messages")
-    if isinstance(content, bytes):
-        return content
-    if isinstance(content, Mapping):
-        body: Mapping[str, Any] = content
-    elif isinstance(content, Sequence):
-        body = {"messages": list(content), **extra}
-    else:
-        raise TextError(
-            f"a request is a list of messages, a body (dict) or its JSON bytes; got {type(content).__name__}"
-        )
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError as error:
-        raise TextError("the request holds a lone surrogate, which UTF-8 cannot; clean the text first") from error
-    except (TypeError, ValueError) as error:
-        raise TextError(f"the request is not JSON: {error}") from error
+    if extra:
+        return to_body({"messages": list(content), **extra})
+    return to_body(content)

@@ -1,6 +1,6 @@
 """Counts and tokens against tiktoken 0.14 and Hugging Face's tokenizers, and against golden counts.
 
-Needs the evaluation data (rank files and corpus) and the peers of `benches/python/requirements-peers.txt`; skipped
+Needs the evaluation data (rank files and corpus), tiktoken and tokenizers; skipped with a message where they are
 with a message where they are missing. The project's own golden set in `tests/unit/test_tokens.py` always runs.
 """
 

@@ -3,8 +3,31 @@
 //! The modules stand in the order of the path:
 //!
 //! ```text
-//! request -> cache: exact -> features -> embed -> cache: semantic, verified -> route -> (dispatch, in Python) -> store + meter
+//! request -> cache: exact -> features -> embed -> cache: semantic -> route -> (dispatch, in Python) -> store + meter
 //! ```
+//!
+//! [`engine`] runs it as one call. Imports go down only; `tests/layers.rs` holds that.
 
 pub mod error;
+
+pub mod clock;
+
+pub mod request;
+
 pub mod tokens;
+
+pub mod embed;
+
+pub mod features;
+
+pub mod index;
+
+pub mod store;
+
+pub mod cache;
+
+pub mod meter;
+
+pub mod router;
+
+pub mod engine;

@@ -1,17 +1,35 @@
 //! `compound_fast._core`: thin binding functions that convert, call the core and map the error. One file a noun.
 
+mod cache;
+mod clock;
+mod engine;
 mod errors;
 mod gil;
+mod meter;
+mod request;
+mod router;
 mod tokens;
 
 use pyo3::prelude::*;
 
 #[pymodule]
 mod _core {
-    use super::*;
+    use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
-    use crate::tokens::{TokenCount, Tokenizer, count_request, count_text, fit_request};
+    use super::cache::{PyCache, PyCacheHit};
+    #[pymodule_export]
+    use super::clock::PyManualClock;
+    #[pymodule_export]
+    use super::engine::{PyDecision, PyEngine};
+    #[pymodule_export]
+    use super::meter::{PyMeter, PyPrice};
+    #[pymodule_export]
+    use super::request::{PyFeatures, PyRequest};
+    #[pymodule_export]
+    use super::router::{PyRouteDecision, PyRouter};
+    #[pymodule_export]
+    use super::tokens::{TokenCount, Tokenizer, count_request, count_text, fit_request};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

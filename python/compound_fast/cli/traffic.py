@@ -1,0 +1,122 @@
+"""Recorded traffic: JSON lines in, requests out, one at a time.
+
+A line is an OpenAI chat-completion body, or ``{"text": ...}``. What is about the recording (`cls`, `t_ms`, `tenant`) is
+taken off here, so that the path never sees it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from compound_fast.errors import TrafficError
+
+__all__ = ["SAMPLE", "Recorded", "parse_line", "read_traffic"]
+
+SAMPLE = Path(__file__).resolve().parents[1] / "data" / "support_traffic.jsonl"
+"""The traffic that ships with the project: a shop that does not exist."""
+
+# What says who asked, when, and what would answer it; and how the answer was to be delivered, which a replay ignores.
+_NOT_SENT = ("cls", "t_ms", "tenant", "stream", "stream_options")
+_LATEST_MS = 2**53
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """One request of the recording.
+
+    Attributes
+    ----------
+    line : int
+        Line number in the file, counted from 1.
+    body : bytes
+        The request as it is sent, with ``model`` set to ``"auto"``.
+    tenant : str
+        Who asked; "" where the line does not say.
+    t_ms : int or None
+        When it arrived, in milliseconds.
+    cls : str or None
+        Class of equivalent answers, where known.
+    """
+
+    line: int
+    body: bytes
+    tenant: str
+    t_ms: int | None
+    cls: str | None
+
+
+def read_traffic(lines: Iterable[bytes], *, on_bad_line: Callable[[TrafficError], None]) -> Iterator[Recorded]:
+    """Yield the requests of `lines`, one at a time; blank lines do not count, a bad one goes to `on_bad_line`."""
+    for number, raw in enumerate(lines, start=1):
+        if number == 1:
+            raw = raw.removeprefix(b"\xef\xbb\xbf")  # a byte order mark, as some editors write
+        if not raw.strip():
+            continue
+        try:
+            recorded = parse_line(raw, number)
+        except TrafficError as error:
+            on_bad_line(error)
+        else:
+            yield recorded
+
+
+def parse_line(raw: bytes, number: int) -> Recorded:
+    """Return one line as a request.
+
+    Raises
+    ------
+    TrafficError
+        If it is not a request; the message starts with ``line N:`` and holds nothing of the line's text.
+    """
+
+    def bad(reason: str) -> TrafficError:
+        return TrafficError(f"line {number}: {reason}", line=number)
+
+    try:
+        row = json.loads(raw)
+    except json.JSONDecodeError as error:
+        raise bad(f"not JSON ({error.msg} at column {error.colno}); each line is one JSON object") from error
+    except UnicodeDecodeError as error:
+        raise bad(f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise bad("not JSON that can be read: a number too long, or nested too deeply") from error
+    if not isinstance(row, dict):
+        raise bad(f"a JSON {_kind(row)}, not an object with `messages` or `text`")
+
+    t_ms, tenant, cls = row.get("t_ms"), row.get("tenant"), row.get("cls")
+    if t_ms is not None and (
+        not isinstance(t_ms, (int, float)) or isinstance(t_ms, bool) or not 0 <= t_ms < _LATEST_MS
+    ):
+        raise bad("`t_ms` is not a number of milliseconds from 0 on")
+    if tenant is not None and not isinstance(tenant, str):
+        raise bad(f"`tenant` is a {_kind(tenant)}, not a string")
+    if cls is not None and not isinstance(cls, str):
+        raise bad(f"`cls` is a {_kind(cls)}, not a string")
+
+    if "messages" in row:
+        if not isinstance(row["messages"], list) or not row["messages"]:
+            raise bad("`messages` is not a list with at least one message")
+        body = {key: value for key, value in row.items() if key not in _NOT_SENT} | {"model": "auto"}
+    elif "text" in row:
+        if not isinstance(row["text"], str) or not row["text"].strip():
+            raise bad("`text` is not a string with at least one word")
+        body = {"model": "auto", "messages": [{"role": "user", "content": row["text"]}]}
+    else:
+        raise bad("neither `messages` nor `text`; give one of them")
+    try:
+        encoded = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except UnicodeEncodeError as error:
+        raise bad("holds a lone surrogate, which has no UTF-8 form; remove or replace it") from error
+    except ValueError as error:
+        raise bad("holds NaN or Infinity, which are not JSON; remove them") from error
+    return Recorded(line=number, body=encoded, tenant=tenant or "", t_ms=None if t_ms is None else int(t_ms), cls=cls)
+
+
+def _kind(value: object) -> str:
+    """What JSON calls a value."""
+    if value is None:
+        return "null"
+    return {bool: "boolean", int: "number", float: "number", str: "string", list: "list", dict: "object"}[type(value)]

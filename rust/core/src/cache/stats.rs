@@ -1,0 +1,61 @@
+//! Counters of a cache, from one place.
+
+use super::Guard;
+
+/// What a cache has done since it was made, and what it holds now.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct CacheStats {
+    /// Requests looked up.
+    pub lookups: u64,
+    /// Served by the exact tier.
+    pub exact_hits: u64,
+    /// Served by the semantic tier.
+    pub semantic_hits: u64,
+    /// Neighbours refused for a negation.
+    pub refused_negation: u64,
+    /// Neighbours refused for opposite words.
+    pub refused_antonym: u64,
+    /// Entries stored.
+    pub stored: u64,
+    /// Answers larger than the whole budget.
+    pub too_large: u64,
+    /// Entries removed for want of bytes.
+    pub evicted: u64,
+    /// Entries found past their time.
+    pub expired: u64,
+    /// Entries held.
+    pub entries: u64,
+    /// Bytes held.
+    pub bytes: u64,
+    /// The budget.
+    pub max_bytes: u64,
+}
+
+impl CacheStats {
+    /// Notes that a guard refused a neighbour.
+    pub fn count_refusal(&mut self, guard: Guard) {
+        match guard {
+            Guard::Negation => self.refused_negation += 1,
+            Guard::Antonym => self.refused_antonym += 1,
+        }
+    }
+
+    /// Every counter with its name, misses included.
+    pub fn named(&self) -> [(&'static str, u64); 13] {
+        [
+            ("lookups", self.lookups),
+            ("exact_hits", self.exact_hits),
+            ("semantic_hits", self.semantic_hits),
+            ("misses", self.lookups - self.exact_hits - self.semantic_hits),
+            ("refused_negation", self.refused_negation),
+            ("refused_antonym", self.refused_antonym),
+            ("stored", self.stored),
+            ("too_large", self.too_large),
+            ("evicted", self.evicted),
+            ("expired", self.expired),
+            ("entries", self.entries),
+            ("bytes", self.bytes),
+            ("max_bytes", self.max_bytes),
+        ]
+    }
+}

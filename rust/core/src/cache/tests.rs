@@ -1,0 +1,187 @@
+use std::collections::HashMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::clock::ManualClock;
+use crate::embed::HashedEmbedder;
+use crate::request::Request;
+use crate::store::Form;
+
+fn cache_with(config: CacheConfig) -> (Cache, Arc<ManualClock>) {
+    let clock = Arc::new(ManualClock::new(1_000));
+    (Cache::new(config, Arc::new(HashedEmbedder), clock.clone()).unwrap(), clock)
+}
+
+fn cache() -> Cache {
+    cache_with(CacheConfig::default()).0
+}
+
+fn ask_as(tenant: &str, text: &str) -> Analysis {
+    let body = serde_json::json!({"messages": [{"role": "user", "content": text}]});
+    Analysis::new(Request::parse(body.to_string().into_bytes(), tenant, "").unwrap())
+}
+
+fn ask(text: &str) -> Analysis {
+    ask_as("acme", text)
+}
+
+fn answer(text: &str) -> Answer {
+    Answer {
+        response: text.as_bytes().into(),
+        form: Form::Str,
+        model: "weak".into(),
+        input_tokens: 10,
+        output_tokens: 20,
+        cost_nano_usd: Some(5),
+    }
+}
+
+#[test]
+fn the_same_request_is_an_exact_hit() {
+    let cache = cache();
+    let id = cache.put(&ask("Where is my order?"), answer("there"), None).unwrap();
+
+    let hit = cache.get(&ask(" Where is  my order?")).unwrap();
+
+    assert_eq!((hit.kind, hit.entry_id, &*hit.answer.response), (HitKind::Exact, id, &b"there"[..]));
+    assert!(cache.get(&ask("Who are you?")).is_none());
+}
+
+#[test]
+fn the_same_meaning_with_the_same_slots_is_a_semantic_hit() {
+    let cache = cache();
+    cache.put(&ask("cancel purchase 150351613775"), answer("cancelled"), None);
+
+    assert_eq!(cache.get(&ask("please cancel the purchase 150351613775")).unwrap().kind, HitKind::Semantic);
+    assert!(cache.get(&ask("cancel purchase 150351613776")).is_none());
+    assert!(cache.get(&ask("track purchase 150351613775")).is_none());
+    let stats = cache.stats();
+    assert_eq!((stats.semantic_hits, stats.exact_hits, stats.lookups), (1, 0, 3));
+}
+
+#[test]
+fn a_guard_refuses_what_the_vector_would_serve() {
+    let config = CacheConfig { similarity_threshold: 0.5, ..CacheConfig::default() };
+    let (cache, _) = cache_with(config);
+    cache.put(&ask("turn on the dark mode in the app"), answer("on"), None);
+
+    assert!(cache.get(&ask("turn off the dark mode in the app")).is_none());
+    assert!(cache.get(&ask("don't turn on the dark mode in the app")).is_none());
+    assert!(cache.get(&ask("turn on dark mode in my app")).is_some());
+    let stats = cache.stats();
+    assert_eq!((stats.refused_antonym, stats.refused_negation), (1, 1));
+}
+
+#[test]
+fn no_entry_crosses_tenants_or_system_prompts() {
+    let cache = cache();
+    cache.put(&ask_as("a", "Where is my order?"), answer("a's"), None);
+    let with_system =
+        br#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"Where is my order?"}]}"#;
+
+    assert!(cache.get(&ask_as("b", "Where is my order?")).is_none());
+    assert!(cache.get(&ask_as("b", "where is my order")).is_none());
+    assert!(cache.get(&Analysis::new(Request::parse(with_system.to_vec(), "a", "").unwrap())).is_none());
+}
+
+#[test]
+fn an_expired_entry_is_a_miss_in_both_tiers_and_is_removed() {
+    let (cache, clock) = cache_with(CacheConfig { ttl_ms: Some(100), ..CacheConfig::default() });
+    cache.put(&ask("cancel purchase 150351613775"), answer("x"), None);
+    cache.put(&ask("track purchase 150351613775"), answer("y"), Some(1_000));
+    clock.set(1_099);
+    assert!(cache.get(&ask("cancel purchase 150351613775")).is_some());
+
+    clock.set(1_100);
+
+    assert!(cache.get(&ask("please cancel the purchase 150351613775")).is_none());
+    assert!(cache.get(&ask("cancel purchase 150351613775")).is_none());
+    assert!(cache.get(&ask("track purchase 150351613775")).is_some());
+    assert_eq!((cache.len(), cache.stats().expired), (1, 1));
+}
+
+#[test]
+fn a_second_answer_replaces_the_first_under_a_new_id() {
+    let cache = cache();
+    let first = cache.put(&ask("hi"), answer("1"), None).unwrap();
+    let second = cache.put(&ask("hi"), answer("2"), None).unwrap();
+
+    assert_ne!(first, second);
+    assert_eq!(&*cache.get(&ask("hi")).unwrap().answer.response, b"2");
+    assert!(cache.contains(second) && !cache.contains(first));
+    assert_eq!(cache.len(), 1);
+}
+
+#[test]
+fn an_answer_larger_than_the_budget_is_not_stored_and_evicts_nothing() {
+    let (cache, _) = cache_with(CacheConfig { max_bytes: 20_000, ..CacheConfig::default() });
+    cache.put(&ask("hi"), answer("short"), None).unwrap();
+
+    assert!(cache.put(&ask("long"), answer(&"x".repeat(20_000)), None).is_none());
+
+    assert_eq!((cache.len(), cache.stats().too_large), (1, 1));
+}
+
+#[test]
+fn explain_says_which_guard_refused_and_changes_nothing() {
+    let cache = cache();
+    cache.put(&ask("turn on the dark mode in the app"), answer("on"), None);
+
+    let explanation = cache.explain(&ask("turn off the dark mode in the app"));
+
+    assert!(explanation.hit.is_none() && explanation.is_semantic);
+    assert_eq!(explanation.candidates[0].refused_by, Some(Guard::Antonym));
+    assert_eq!(cache.stats().lookups, 0);
+    let repeat = cache.explain(&ask("turn on the dark mode in the app"));
+    assert_eq!(repeat.hit.unwrap().kind, HitKind::Exact);
+}
+
+#[test]
+fn a_threshold_that_is_no_cosine_is_refused_with_its_name() {
+    let config = CacheConfig { similarity_threshold: 1.7, ..CacheConfig::default() };
+    let error = Cache::new(config, Arc::new(HashedEmbedder), Arc::new(ManualClock::new(0))).unwrap_err();
+
+    assert_eq!(error.to_string(), "similarity_threshold=1.7 is outside [-1, 1]; cosine similarity was meant?");
+}
+
+proptest! {
+    /// Against a dictionary: an exact look-up finds the last answer put, unless it was evicted or has expired; the
+    /// budget holds after every step; what is held adds up.
+    #[test]
+    fn the_exact_tier_is_a_dictionary_with_a_budget(
+        steps in prop::collection::vec((0u8..20, 0u8..4, 0usize..600), 1..120),
+    ) {
+        let (cache, clock) = cache_with(CacheConfig {
+            max_bytes: 30_000, ttl_ms: Some(50), is_semantic: true, similarity_threshold: 0.99, slot_similarity_threshold: 0.99,
+        });
+        let mut model: HashMap<u8, (String, u64)> = HashMap::new();
+        let mut now = 1_000;
+        for (number, step, length) in steps {
+            let request = ask(&format!("question about thing number {number}"));
+            if step == 0 {
+                now += length as u64 / 20;
+                clock.set(now);
+            } else if step == 1 {
+                let text = "x".repeat(length);
+                prop_assert!(cache.put(&request, answer(&text), None).is_some());
+                model.insert(number, (text, now + 50));
+            } else if let Some(hit) = cache.get(&request) {
+                let (text, expires) = &model[&number];
+                prop_assert_eq!(&*hit.answer.response, text.as_bytes());
+                prop_assert!(now < *expires);
+            } else if cache.stats().evicted == 0 {
+                prop_assert!(model.get(&number).is_none_or(|(_, expires)| now >= *expires));
+            }
+            let stats = cache.stats();
+            prop_assert!(stats.bytes <= stats.max_bytes);
+            let state = cache.state.lock();
+            let vectors: usize = state.partitions.values().map(FlatIndex::len).sum();
+            prop_assert_eq!(vectors, state.store.len());
+            let bytes: usize = state.partitions.values().map(FlatIndex::bytes).sum();
+            prop_assert_eq!(bytes, state.index_bytes);
+        }
+        cache.clear();
+        prop_assert_eq!((cache.len(), cache.stats().bytes), (0, 0));
+    }
+}

@@ -1,0 +1,5 @@
+//! Nearest neighbours by cosine.
+
+mod flat;
+
+pub use self::flat::{FlatIndex, Neighbour};

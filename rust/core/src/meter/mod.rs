@@ -1,0 +1,7 @@
+//! Money and counts: what every request cost, in integers.
+
+mod price;
+mod totals;
+
+pub use self::price::Price;
+pub use self::totals::{ModelTotals, Record, ServedFrom, Totals};

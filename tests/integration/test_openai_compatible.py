@@ -1,0 +1,523 @@
+"""The OpenAI-compatible provider against a real server that misbehaves as gateways in the field were seen to."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+import time
+
+import pytest
+
+from compound_fast.config import Config
+from compound_fast.errors import (
+    AllCandidatesFailedError,
+    ConfigError,
+    ProviderConnectionError,
+    ProviderStatusError,
+    ProviderTimeoutError,
+    RateLimitedError,
+    ResponseValidationError,
+    StreamInterruptedError,
+)
+from compound_fast.pipeline import Pipeline
+from compound_fast.types import CallOptions, to_body
+from loopback import Loopback, answer, completion, events, raw_answer, reset, silent, status, stream
+
+BODY = to_body({"model": "auto", "messages": [{"role": "user", "content": "Where is my secret parcel?"}]})
+NO_STORE = CallOptions(cache="off")
+
+
+def config(server: Loopback, *, fallback: Loopback | None = None, **provider: object) -> Config:
+    """Return a configuration of one model on `server`, and a second one to fall back to where there is a server."""
+    settings = {"connect_timeout_s": 1, "idle_timeout_s": 1, "timeout_s": 5, **provider}
+    values = {
+        "version": 1,
+        "providers": {"first": {"kind": "openai_compatible", "base_url": server.base_url, **settings}},
+        "models": {
+            "small": {
+                "provider": "first",
+                "upstream_model": "real-1",
+                "tier": "weak",
+                "price": {"input": 1, "output": 2},
+            }
+        },
+        "baseline": "small",
+    }
+    if fallback is not None:
+        values["providers"]["second"] = {"kind": "openai_compatible", "base_url": fallback.base_url, **settings}
+        values["models"]["large"] = {"provider": "second", "tier": "strong", "price": {"input": 10, "output": 20}}
+    return Config.from_mapping(values)
+
+
+@pytest.fixture
+def second():
+    """Another server, for what falls back to it."""
+    server = Loopback()
+    yield server
+    server.close()
+
+
+async def ask(settings: Config, body: bytes = BODY, options: CallOptions = NO_STORE):
+    """Send one request and return (completion, totals)."""
+    async with Pipeline.from_config(settings) as pipeline:
+        return await pipeline.complete(body, options), pipeline.ledger.totals()
+
+
+async def texts(settings: Config, body: bytes = BODY) -> list[str]:
+    """Stream one request and return its pieces of text."""
+    async with Pipeline.from_config(settings) as pipeline:
+        return [
+            choice.delta.content
+            async for chunk in pipeline.stream(body, NO_STORE)
+            for choice in chunk.choices
+            if choice.delta.content
+        ]
+
+
+async def test_the_provider_gets_the_body_with_its_own_model_name_and_the_key(loopback, monkeypatch):
+    """What the caller wrote goes upstream, but for the model's name; the key comes from the environment."""
+    monkeypatch.setenv("SHOP_KEY", "key-of-the-shop")
+    body = to_body(
+        {"messages": [{"role": "user", "content": "Grüße"}], "temperature": 0.5, "compound": {"tenant": "a"}}
+    )
+
+    await ask(config(loopback, api_key="env:SHOP_KEY"), body)
+
+    (received,) = loopback.received
+    assert received.path == "/v1/chat/completions"
+    assert received.headers["authorization"] == "Bearer key-of-the-shop"
+    assert received.body == {
+        "messages": [{"role": "user", "content": "Grüße"}],
+        "temperature": 0.5,
+        "model": "real-1",
+    }
+
+
+async def test_no_key_is_sent_where_none_is_configured(loopback):
+    """A local server is asked without an Authorization header."""
+    await ask(config(loopback))
+
+    assert "authorization" not in loopback.received[0].headers
+
+
+async def test_a_key_that_is_not_in_the_environment_is_named(loopback, monkeypatch):
+    """A missing key is a configuration error before anything is sent."""
+    monkeypatch.delenv("SHOP_KEY", raising=False)
+
+    with pytest.raises(ConfigError, match="environment variable SHOP_KEY is not set"):
+        await ask(config(loopback, api_key="env:SHOP_KEY"))
+    assert loopback.received == []
+
+
+async def test_an_answer_costs_what_its_usage_says(loopback):
+    """9 tokens at $1 and 3 at $2 per million are 15,000 nano-dollars."""
+    reply, totals = await ask(config(loopback))
+
+    assert (reply.choices[0].message.content, reply.model) == ("Hello there.", "real-1")
+    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens) == (9, 3)
+    assert reply.compound.cost_nano_usd == 15_000
+    assert reply.compound.latency_ms > 0
+    assert totals["cost_nano_usd"] == 15_000
+
+
+async def test_usage_that_the_provider_left_out_is_counted_here_and_said(loopback):
+    """Without usage the tokens are our own count, and the reasons say so."""
+    loopback.script = [answer("Hello there.", usage=None)]
+
+    reply, _ = await ask(config(loopback))
+
+    assert reply.usage.prompt_tokens > 0
+    assert reply.usage.completion_tokens == 3
+    assert any("counted here" in reason for reason in reply.compound.reasons)
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 422])
+async def test_a_refusal_is_asked_once_and_keeps_its_status(loopback, code):
+    """A status that another try cannot change is never retried, nor turned into another."""
+    loopback.script = [status(code, b'{"error": {"message": "bad key sk-1234", "code": "some_code"}}')]
+
+    with pytest.raises(ProviderStatusError, match=rf"{code} \(some_code\)") as caught:
+        await ask(config(loopback))
+
+    assert len(loopback.received) == 1
+    assert caught.value.status_code == code
+    assert "sk-1234" not in str(caught.value)
+
+
+async def test_a_refusal_falls_back_to_the_next_candidate(loopback, second):
+    """A provider whose key is wrong does not stop another from answering."""
+    loopback.script = [status(401)]
+
+    reply, totals = await ask(config(loopback, fallback=second))
+
+    assert reply.compound.model == "large"
+    assert reply.compound.attempts == 2
+    assert any("attempt 1 failed: first answered 401" in reason for reason in reply.compound.reasons)
+    assert totals["served"]["model"] == 1
+
+
+@pytest.mark.parametrize("fault", [status(500), status(503), reset, raw_answer(b"{"), raw_answer(b'{"choices": []}')])
+async def test_a_passing_fault_is_tried_once_more(loopback, fault):
+    """A server error, a broken connection and an answer that is none may pass: the second try counts."""
+    loopback.script = [fault, answer()]
+
+    reply, _ = await ask(config(loopback))
+
+    assert reply.compound.attempts == 2
+    assert len(loopback.received) == 2
+
+
+async def test_a_fault_that_stays_is_asked_twice_and_no_more(loopback):
+    """One retry, then the error."""
+    loopback.script = [status(500)]
+
+    with pytest.raises(ProviderStatusError):
+        await ask(config(loopback))
+    assert len(loopback.received) == 2
+
+
+@pytest.mark.parametrize(
+    "body", [b"<html>", b"[1]", b'{"choices": []}', b'{"choices": [{"index": 0}]}', b'{"error": {"message": "x"}}']
+)
+async def test_a_200_that_is_no_answer_falls_back(loopback, second, body):
+    """Broken JSON and an answer without choices are failures of the provider, and another one is asked."""
+    loopback.script = [raw_answer(body)]
+
+    reply, _ = await ask(config(loopback, fallback=second))
+
+    assert reply.compound.model == "large"
+
+
+async def test_a_200_that_is_no_answer_is_an_error_where_nobody_else_can_answer(loopback):
+    """The fault keeps its own kind, and its message does not quote the answer."""
+    loopback.script = [raw_answer(b"this is the secret parcel")]
+
+    with pytest.raises(ResponseValidationError) as caught:
+        await ask(config(loopback))
+    assert "secret" not in str(caught.value)
+
+
+async def test_all_candidates_failing_names_every_attempt(loopback, second):
+    """When nobody answers, the error holds one fault an attempt, and the ledger one failed request."""
+    loopback.script = [status(401)]
+    second.script = [status(500)]
+
+    async with Pipeline.from_config(config(loopback, fallback=second)) as pipeline:
+        with pytest.raises(AllCandidatesFailedError) as caught:
+            await pipeline.complete(BODY)
+        totals = pipeline.ledger.totals()
+
+    assert [error.status_code for error in caught.value.errors] == [401, 500, 500]
+    assert totals["served"]["failed"] == 1
+    assert totals["cost_nano_usd"] == 0
+
+
+async def test_retry_after_is_waited_for(loopback):
+    """A 429 that says when to come back is asked again then."""
+    loopback.script = [status(429, b"{}", "retry-after: 1"), answer()]
+
+    started = time.monotonic()
+    reply, _ = await ask(config(loopback))
+
+    assert reply.compound.attempts == 2
+    assert time.monotonic() - started >= 1.0
+
+
+@pytest.mark.parametrize("retry_after", ["3600", "7"])
+async def test_a_retry_after_beyond_the_budget_is_not_waited_for(loopback, retry_after):
+    """Waiting past the cap, or past the time left, would only be a slower failure; the header is kept."""
+    loopback.script = [status(429, b"{}", f"retry-after: {retry_after}")]
+
+    started = time.monotonic()
+    with pytest.raises(RateLimitedError) as caught:
+        await ask(config(loopback))
+
+    assert caught.value.retry_after_s == float(retry_after)
+    assert len(loopback.received) == 1
+    assert time.monotonic() - started < 3
+
+
+async def test_a_retry_after_date_is_understood(loopback):
+    """The header may hold a date; one in the past asks for no wait."""
+    loopback.script = [status(429, b"{}", "retry-after: Wed, 21 Oct 2015 07:28:00 GMT"), answer()]
+
+    reply, _ = await ask(config(loopback))
+
+    assert reply.compound.attempts == 2
+
+
+async def test_a_silent_server_costs_the_time_configured_and_no_more(loopback):
+    """The total covers every retry: one second means one second."""
+    loopback.script = [silent]
+
+    started = time.monotonic()
+    with pytest.raises(ProviderTimeoutError):
+        await ask(config(loopback, timeout_s=1))
+
+    assert 0.9 <= time.monotonic() - started < 3
+
+
+async def test_a_dripping_answer_costs_the_time_configured_and_no_more(loopback):
+    """A server that sends a byte now and then is not waited for longer than one that is silent."""
+    loopback.script = [stream([b" "] * 100, pause_s=0.1)]
+
+    started = time.monotonic()
+    with pytest.raises(ProviderTimeoutError):
+        await ask(config(loopback, timeout_s=1))
+    assert time.monotonic() - started < 3
+
+
+async def test_nobody_listening_is_a_connection_error():
+    """A refused connection names the key of the configuration to look at."""
+    server = Loopback()
+    server.close()
+
+    with pytest.raises(ProviderConnectionError, match=r"check providers\.first\.base_url"):
+        await ask(config(server))
+
+
+async def test_cancelling_a_call_closes_it_upstream(loopback):
+    """A caller that leaves does not keep the provider busy; the request is booked as failed."""
+    loopback.script = [silent]
+
+    async with Pipeline.from_config(config(loopback)) as pipeline:
+        task = asyncio.create_task(pipeline.complete(BODY))
+        while not loopback.received:  # noqa: ASYNC110 - the server lives in another thread
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+        assert await asyncio.to_thread(loopback.hung_up.wait, 2)
+        assert pipeline.ledger.totals()["served"]["failed"] == 1
+
+
+async def test_a_stream_is_passed_on_piece_by_piece_and_booked_by_its_usage(loopback):
+    """Chunks come out as they came in; the usage chunk is for the ledger, unless the caller asked for it."""
+    loopback.script = [stream(events("Grü", "ße", " an alle"))]
+
+    async with Pipeline.from_config(config(loopback)) as pipeline:
+        chunks = [chunk async for chunk in pipeline.stream(BODY)]
+        totals = pipeline.ledger.totals()
+
+    assert [chunk.choices[0].delta.content for chunk in chunks] == ["", "Grü", "ße", " an alle", None]
+    assert [chunk.compound is None for chunk in chunks] == [True, True, True, True, False]
+    assert chunks[-1].compound.cost_nano_usd == 15_000
+    assert totals["models"]["small"]["output_tokens"] == 3
+    assert loopback.received[0].body["stream_options"] == {"include_usage": True}
+
+
+async def test_usage_comes_last_where_it_is_asked_for(loopback):
+    """`include_usage` gives a last chunk without choices."""
+    body = to_body({"messages": [{"role": "user", "content": "x"}], "stream_options": {"include_usage": True}})
+    loopback.script = [stream(events("Hello"))]
+
+    async with Pipeline.from_config(config(loopback)) as pipeline:
+        chunks = [chunk async for chunk in pipeline.stream(body)]
+
+    assert [len(chunk.choices) for chunk in chunks] == [1, 1, 1, 0]
+    assert chunks[-1].usage.completion_tokens == 3
+    assert chunks[-1].compound is not None
+
+
+async def test_a_streamed_answer_is_served_to_the_next_one_who_asks(loopback):
+    """What was streamed is stored whole: a plain call gets it as a completion, a streamed one as chunks."""
+    loopback.script = [stream(events("Hello", " there."))]
+
+    async with Pipeline.from_config(config(loopback)) as pipeline:
+        first = [chunk async for chunk in pipeline.stream(BODY)]
+        plain = await pipeline.complete(BODY)
+        again = [chunk async for chunk in pipeline.stream(BODY)]
+
+    assert len(loopback.received) == 1
+    assert plain.choices[0].message.content == "Hello there."
+    assert plain.compound.entry_id == first[-1].compound.entry_id
+    assert "".join(c.choices[0].delta.content or "" for c in again) == "Hello there."
+    assert again[-1].compound.served_from == "exact"
+
+
+@pytest.mark.parametrize("size", [1, 7, 100_000])
+async def test_a_stream_survives_every_cut(loopback, size):
+    """Pieces end inside a character, a line end, a field; CRLF, comments and several data lines are read."""
+    first, *rest = events("Grüße", " 你好", " 👋")
+    one, two = first.decode().removeprefix("data: ").strip().split(',"' if ',"' in first.decode() else ", ", 1)
+    both = f"data: {one},\r\ndata: {two}\r\n\r\n".encode()
+    text = b": hello\r\n\r\nevent: message\r\nid: 1\r\n" + both + b"".join(rest).replace(b"\n", b"\r\n")
+    loopback.script = [stream([text[start : start + size] for start in range(0, len(text), size)])]
+
+    assert await texts(config(loopback)) == ["Grüße", " 你好", " 👋"]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        stream(events("Hello", finish_reason=None, usage=None, done=False)),
+        stream(events("Hello", finish_reason=None, usage=None, done=True)),
+        stream(events("Hello", finish_reason=None, usage=None, done=False), after=reset),
+        stream([*events("Hello", finish_reason=None, usage=None, done=False), b"data: {broken\n\n"]),
+        stream(
+            [*events("Hello", finish_reason=None, usage=None, done=False), b'data: {"error": {"code": "oops"}}\n\n']
+        ),
+        stream(events("Hello", finish_reason=None, usage=None, done=False), after=silent),
+    ],
+    ids=["FIN", "no finish", "RST", "broken JSON", "error event", "silent"],
+)
+async def test_a_stream_that_breaks_off_is_an_error_and_is_not_stored(loopback, fault):
+    """No finish is made up: what came is passed on, then the error; the ledger counts a failure."""
+    loopback.script = [fault, answer("whole")]
+    got: list[str] = []
+
+    async with Pipeline.from_config(config(loopback)) as pipeline:
+        with pytest.raises(StreamInterruptedError) as caught:  # noqa: PT012
+            async for chunk in pipeline.stream(BODY):
+                got.append(chunk.choices[0].delta.content)
+                assert chunk.choices[0].finish_reason is None
+        totals = pipeline.ledger.totals()
+        reply = await pipeline.complete(BODY)
+
+    assert got == ["", "Hello"]
+    assert caught.value.chunks == 2
+    assert totals["served"]["failed"] == 1
+    assert reply.compound.served_from == "model"
+
+
+@pytest.mark.parametrize("fault", [status(500), reset, stream([]), stream([b"data: {broken\n\n"])])
+async def test_a_stream_that_never_began_falls_back(loopback, second, fault):
+    """Until its first chunk a stream may still come from somebody else."""
+    loopback.script = [fault]
+    second.script = [stream(events("from", " the other"))]
+
+    assert await texts(config(loopback, fallback=second)) == ["from", " the other"]
+
+
+async def test_leaving_a_stream_closes_it_upstream_and_books_what_came(loopback):
+    """The provider's connection ends at once; the tokens that came are counted here, and nothing is stored."""
+    loopback.script = [stream(events("Hello there.", finish_reason=None, usage=None, done=False), after=silent)]
+
+    async with Pipeline.from_config(config(loopback)) as pipeline:
+        chunks = pipeline.stream(BODY)
+        await anext(chunks)
+        await anext(chunks)
+        started = time.monotonic()
+        await chunks.aclose()
+        assert await asyncio.to_thread(loopback.hung_up.wait, 2)
+        waited_s = time.monotonic() - started
+        totals = pipeline.ledger.totals()
+
+    assert waited_s < 0.5
+    assert totals["models"]["small"]["output_tokens"] == 3
+    assert totals["cost_nano_usd"] > 0
+    assert len(pipeline.cache) == 0
+
+
+async def test_a_stream_with_small_writes_is_not_held_back(loopback):
+    """The first piece of text is out long before the last one is written."""
+    loopback.script = [stream(events(*"abcdefghij"), pause_s=0.1)]
+
+    async with Pipeline.from_config(config(loopback)) as pipeline:
+        started = time.monotonic()
+        chunks = pipeline.stream(BODY)
+        await anext(chunks)
+        first_s = time.monotonic() - started
+        rest = [chunk async for chunk in chunks]
+        last_s = time.monotonic() - started
+
+    assert len(rest) == 11
+    assert last_s - first_s > 0.8
+
+
+async def test_a_reader_who_stops_reading_fills_no_memory(loopback):
+    """A stream that nobody reads is held in the sockets' buffers: the server cannot write on."""
+    written = 0
+
+    async def flood(connection):
+        nonlocal written
+        piece = events("x" * 10_000)[1]
+        await connection.head(200, "content-type: text/event-stream")
+        while True:
+            await connection.send(piece)
+            written += len(piece)
+
+    loopback.script = [flood]
+    async with Pipeline.from_config(config(loopback)) as pipeline:
+        chunks = pipeline.stream(BODY)
+        await anext(chunks)
+        before = -1
+        while written != before:  # until it stands still
+            before = written
+            await asyncio.sleep(0.3)
+        await chunks.aclose()
+
+    assert written < 16 << 20
+
+
+async def test_a_flood_without_line_ends_is_refused(loopback):
+    """An event larger than a megabyte is no chunk, and is not gathered."""
+    loopback.script = [stream([b"data: " + b"x" * 65536] * 40)]
+
+    with pytest.raises(StreamInterruptedError, match="one event is larger"):
+        await texts(config(loopback))
+
+
+async def test_one_pipeline_serves_several_event_loops(loopback):
+    """Connections belong to a loop; a second loop gets its own instead of an error."""
+    pipeline = Pipeline.from_config(config(loopback))
+
+    async def once() -> str:
+        try:
+            return (await pipeline.complete(BODY, NO_STORE)).compound.served_from
+        finally:
+            for provider in pipeline._providers.values():
+                await provider.aclose()
+
+    served = await asyncio.gather(*(asyncio.to_thread(asyncio.run, once()) for _ in range(3)))
+
+    assert served == ["model"] * 3
+
+
+async def test_with_base_url_sends_every_model_to_one_server(loopback, monkeypatch):
+    """The embedded configuration runs against a server given on the command line."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    settings = Config.default().with_base_url(loopback.base_url, model="real-9")
+
+    reply, _ = await ask(settings)
+
+    assert reply.compound.simulated is False
+    assert loopback.received[0].body["model"] == "real-9"
+
+
+async def test_two_hundred_calls_at_once_all_get_their_own_answer(loopback):
+    """Concurrent calls share one pool of connections and mix nothing up."""
+    loopback.script = [answer()]
+    async with Pipeline.from_config(config(loopback, timeout_s=60)) as pipeline:
+        replies = await asyncio.gather(*(pipeline.complete(to_body(f"item {n}"), NO_STORE) for n in range(200)))
+        totals = pipeline.ledger.totals()
+
+    assert {reply.compound.attempts for reply in replies} == {1}
+    assert sorted(received.body["messages"][0]["content"] for received in loopback.received) == sorted(
+        f"item {n}" for n in range(200)
+    )
+    assert totals["cost_nano_usd"] == 200 * 15_000
+
+
+async def test_an_answer_cut_by_length_is_returned_and_not_stored(loopback):
+    """Only a whole answer is served again."""
+    loopback.script = [answer("cut", finish_reason="length")]
+
+    async with Pipeline.from_config(config(loopback)) as pipeline:
+        replies = [await pipeline.complete(BODY) for _ in range(2)]
+
+    assert [reply.compound.served_from for reply in replies] == ["model", "model"]
+    assert replies[0].compound.entry_id is None
+
+
+async def test_json_that_was_asked_for_and_is_none_is_a_failure(loopback):
+    """With `response_format` an answer that does not parse is asked for again."""
+    body = to_body({"messages": [{"role": "user", "content": "as JSON"}], "response_format": {"type": "json_object"}})
+    loopback.script = [answer("no JSON"), answer('{"fine": true}')]
+
+    reply, _ = await ask(config(loopback), body)
+
+    assert json.loads(reply.choices[0].message.content) == {"fine": True}
+    assert dataclasses.asdict(reply.usage)["prompt_tokens"] == completion()["usage"]["prompt_tokens"]

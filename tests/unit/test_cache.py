@@ -1,0 +1,168 @@
+"""The cache, as its users see it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import compound_fast as cf
+
+COMPLETION = {"choices": [{"message": {"role": "assistant", "content": "There."}, "finish_reason": "stop"}]}
+
+
+def test_a_response_comes_back_in_the_form_it_went_in() -> None:
+    """Text, a completion object and JSON bytes are each served as they were stored."""
+    cache = cf.SemanticCache()
+    as_bytes = json.dumps(COMPLETION).encode()
+    for number, response in enumerate(("There.", COMPLETION, as_bytes)):
+        cache.put(f"question {number}", response)
+
+    served = [cache.get(f"question {number}") for number in range(3)]
+
+    assert [hit and hit.response for hit in served] == ["There.", COMPLETION, as_bytes]
+
+
+def test_a_request_is_the_same_in_each_of_its_forms() -> None:
+    """Text, messages, a body and its bytes are one request."""
+    messages = [{"role": "user", "content": "Where is my order?"}]
+    cache = cf.SemanticCache()
+    cache.put("Where is my order?", "There.")
+
+    for form in (messages, {"messages": messages, "stream": True}, json.dumps({"messages": messages}).encode()):
+        hit = cache.get(form)
+        assert hit is not None
+        assert (hit.kind, hit.similarity) == ("exact", 1.0)
+
+
+def test_another_wording_with_the_same_number_is_a_semantic_hit() -> None:
+    """A request that means the same is served; one that differs by a digit, or by what is to be done, is not."""
+    cache = cf.SemanticCache()
+    cache.put("cancel purchase 150351613775", "Cancelled.", model="m", cost_usd=0.0123)
+
+    hit = cache.get("please cancel the purchase 150351613775")
+
+    assert hit is not None
+    assert (hit.kind, hit.model, hit.cost_saved_usd) == ("semantic", "m", 0.0123)
+    assert "similarity" in hit.explain()
+    assert cache.get("please cancel the purchase 150351613776") is None
+    assert cache.get("please track the purchase 150351613775") is None
+
+
+def test_tenants_and_namespaces_share_nothing() -> None:
+    """An entry is served to the tenant and namespace that stored it, in both tiers."""
+    cache = cf.SemanticCache()
+    cache.put("Where is order 12345678?", "There.", tenant="a", namespace="n")
+
+    for tenant, namespace in (("b", "n"), ("a", ""), ("", "n"), ("an", "")):
+        assert cache.get("Where is order 12345678?", tenant=tenant, namespace=namespace) is None
+        assert cache.get("so where is order 12345678", tenant=tenant, namespace=namespace) is None
+    assert cache.get("so where is order 12345678", tenant="a", namespace="n") is not None
+
+
+def test_an_expired_entry_is_a_miss() -> None:
+    """An entry past its TTL is never returned."""
+    clock = cf.ManualClock(0)
+    cache = cf.SemanticCache(ttl_s=10, clock=clock)
+    cache.put("short", "1")
+    cache.put("long", "2", ttl_s=60)
+
+    clock.set(10_000)
+
+    assert cache.get("short") is None
+    hit = cache.get("long")
+    assert hit is not None
+    assert hit.age_s == 10.0
+
+
+def test_the_byte_budget_holds_and_the_least_recently_served_goes_first() -> None:
+    """However much is stored, the cache stays within its bytes, and keeps what was asked for last."""
+    cache = cf.SemanticCache(max_bytes=60_000)
+    for number in range(200):
+        cache.put(f"question about thing {number}", "x" * 500)
+        assert cache.get("question about thing 0") is not None
+
+    stats = cache.stats()
+
+    assert stats["bytes"] <= stats["max_bytes"] == 60_000
+    assert stats["evicted"] + stats["entries"] == 200
+    assert 10 < len(cache) < 60
+
+
+def test_explain_says_what_refused_a_neighbour() -> None:
+    """The nearest neighbours are shown with their similarity and the guard that refused them; nothing is counted."""
+    cache = cf.SemanticCache()
+    entry_id = cache.put("turn on the dark mode in the app", "On.")
+
+    explanation = cache.explain("turn off the dark mode in the app")
+
+    assert explanation["served_from"] is None
+    assert explanation["candidates"][0]["entry_id"] == entry_id
+    assert explanation["candidates"][0]["refused_by"] == "antonym"
+    assert cache.stats()["lookups"] == 0
+
+
+def test_the_exact_policy_compares_nothing_by_meaning() -> None:
+    """With policy="exact" only the same request is a hit."""
+    cache = cf.SemanticCache(policy="exact")
+    cache.put("cancel purchase 150351613775", "Cancelled.")
+
+    assert cache.get("cancel  purchase 150351613775") is not None
+    assert cache.get("please cancel purchase 150351613775") is None
+    assert cache.explain("please cancel purchase 150351613775")["compared_by_meaning"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"similarity_threshold": 1.7}, "similarity_threshold=1.7 is outside"),
+        ({"similarity_threshold": float("nan")}, "similarity_threshold=NaN is outside"),
+        ({"max_bytes": 0}, "max_bytes=0"),
+        ({"max_bytes": 1.5}, "max_bytes=1.5"),
+        ({"ttl_s": 0}, "ttl_s=0"),
+        ({"ttl_s": float("inf")}, "ttl_s=inf"),
+        ({"policy": "fuzzy"}, "policy='fuzzy'"),
+        ({"path": "somewhere"}, "path"),
+    ],
+)
+def test_a_wrong_argument_is_named_with_its_value(arguments: dict[str, object], words: str) -> None:
+    """A cache that cannot be made as asked is an error that says why."""
+    with pytest.raises(cf.ConfigError, match=words):
+        cf.SemanticCache(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_wrong_call_raises_and_stores_nothing() -> None:
+    """Wrong requests, responses and costs raise, and what was stored stays."""
+    cache = cf.SemanticCache()
+    cache.put("hi", "there")
+
+    for request in (b"{}", b"not json", {"messages": []}, "lone \ud800 surrogate", 7):
+        with pytest.raises(cf.TextError):
+            cache.get(request)  # type: ignore[arg-type]
+    with pytest.raises(cf.CacheError, match="no JSON form"):
+        cache.put("hi", {"when": object()})
+    with pytest.raises(cf.ConfigError, match="cost_usd=-1"):
+        cache.put("hi", "x", cost_usd=-1)
+
+    hit = cache.get("hi")
+    assert hit is not None
+    assert hit.response == "there"
+
+
+def test_clear_forgets_everything_and_ids_are_not_used_again() -> None:
+    """After clear nothing is served, and a new entry has a new id."""
+    cache = cf.SemanticCache()
+    first = cache.put("hi", "1")
+
+    cache.clear()
+
+    assert (len(cache), cache.get("hi"), cache.stats()["bytes"]) == (0, None, 0)
+    assert cache.put("hi", "1") != first
+
+
+def test_an_error_never_shows_the_prompt() -> None:
+    """The text of a request stays out of messages."""
+    with pytest.raises(cf.TextError) as caught:
+        cf.SemanticCache().get(b'{"messages": [{"role": "user", "content": "my secret" 7}]}')
+
+    assert "secret" not in str(caught.value)
