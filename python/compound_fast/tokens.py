@@ -55,7 +55,7 @@ def count_tokens(
 
     Notes
     -----
-    O(n), about 5 microseconds for seven messages and three tools given as bytes. For Claude, Gemini and open models the
+    O(n), 5 to 9 microseconds for seven messages and three tools given as bytes. For Claude, Gemini and open models the
     count is an estimate: a ratio by script and by prose, code or data over o200k_base. Do not use it for billing; ask
     the provider's own endpoint. Images behind a URL are not fetched: they count as 1024 x 1024 pixels, ``upper`` as
     the largest.
