@@ -11,8 +11,13 @@ from compound_fast.cli.traffic import SAMPLE, Recorded, parse_line, read_traffic
 from compound_fast.errors import TrafficError
 
 
+def test_a_class_may_be_a_number() -> None:
+    """Logs number their classes as often as they name them."""
+    assert parse_line(b'{"text": "a", "cls": 17}', 1).cls == "17"
+
+
 def test_the_recording_is_taken_off_before_the_request_is_sent() -> None:
-    """cls, t_ms, tenant and stream never reach the path; the model is asked for anew; the rest is kept."""
+    """cls, t_ms, tenant, stream and notes of the recorder never reach the path; the model is asked for anew."""
     line = {
         "model": "gpt-4o",
         "messages": [{"role": "user", "content": "ä?"}],
@@ -22,6 +27,9 @@ def test_the_recording_is_taken_off_before_the_request_is_sent() -> None:
         "cls": "c",
         "t_ms": 12.9,
         "tenant": "web",
+        "i": 7,
+        "id": "chatcmpl-1",
+        "status": "ok",
     }
 
     recorded = parse_line(json.dumps(line).encode(), 3)

@@ -18,8 +18,17 @@ __all__ = ["SAMPLE", "Recorded", "parse_line", "read_traffic"]
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "support_traffic.jsonl"
 """The traffic that ships with the project: a shop that does not exist."""
 
-# What says who asked, when, and what would answer it; and how the answer was to be delivered, which a replay ignores.
-_NOT_SENT = ("cls", "t_ms", "tenant", "stream", "stream_options")
+# What a chat API takes. Anything else on a line (an id, a time stamp, a status) is a note of whoever recorded it: sent
+# on, it would make each request unlike every other. `model` is asked for anew, and how an answer is delivered
+# (`stream`) is the recording's business.
+_SENT = {
+    "audio", "frequency_penalty", "function_call", "functions", "logit_bias", "logprobs",
+    "max_completion_tokens", "max_tokens", "messages", "metadata", "min_p", "modalities", "n",
+    "parallel_tool_calls", "prediction", "presence_penalty", "prompt_cache_key", "reasoning",
+    "reasoning_effort", "repetition_penalty", "response_format", "safety_identifier", "seed", "service_tier",
+    "stop", "store", "temperature", "thinking", "tool_choice", "tools", "top_k", "top_logprobs", "top_p",
+    "user", "verbosity", "web_search_options",
+}  # fmt: skip
 _LATEST_MS = 2**53
 
 
@@ -93,13 +102,15 @@ def parse_line(raw: bytes, number: int) -> Recorded:
         raise bad("`t_ms` is not a number of milliseconds from 0 on")
     if tenant is not None and not isinstance(tenant, str):
         raise bad(f"`tenant` is a {_kind(tenant)}, not a string")
+    if isinstance(cls, int) and not isinstance(cls, bool):
+        cls = str(cls)  # logs number their classes as often as they name them
     if cls is not None and not isinstance(cls, str):
-        raise bad(f"`cls` is a {_kind(cls)}, not a string")
+        raise bad(f"`cls` is a {_kind(cls)}, not a string or a whole number")
 
     if "messages" in row:
         if not isinstance(row["messages"], list) or not row["messages"]:
             raise bad("`messages` is not a list with at least one message")
-        body = {key: value for key, value in row.items() if key not in _NOT_SENT} | {"model": "auto"}
+        body = {key: value for key, value in row.items() if key in _SENT} | {"model": "auto"}
     elif "text" in row:
         if not isinstance(row["text"], str) or not row["text"].strip():
             raise bad("`text` is not a string with at least one word")
