@@ -2,10 +2,16 @@
 
     COMPOUND_FAST_DATA=../shared/data python benches/quality/embedding.py [--wordllama] [--minilm JAR_FOLDER]
 
-10 examples an intent, logistic head, mean of five draws, test splits; out-of-scope AUC by the nearest centroid; pair AUC
-by cosine. `--wordllama` needs that package; `--minilm` a folder with that teacher's ONNX and tokenizer files, as
+10 examples an intent, logistic head, mean of five draws, test splits; out-of-scope AUC by the nearest centroid; pairs
+by cosine. `--wordllama` needs its package; `--minilm` a folder with that teacher's ONNX and tokenizer files, as
 `training/fetch.py` leaves them.
-TABLE
+
+                         banking77      clinc150  out of scope  semanticmemo           fow
+static-en-256-v1             0.834         0.882         0.949         0.937         0.997
+wordllama 256                0.801         0.839         0.925         0.929         0.993
+MiniLM int8                  0.854         0.906         0.960         0.946         0.999
+
+The pair columns: semanticmemo, paraphrase or not; fow, paraphrases against pairs of unrelated texts.
 """
 
 from __future__ import annotations

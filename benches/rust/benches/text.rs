@@ -3,7 +3,16 @@
 //! `cargo bench -p compound-fast-benches --bench text`
 //!
 //! Baseline in the same run: `lower_and_split` lowers the text and cuts it into words, which is less than any of the
-//! others has to do. TABLE
+//! others has to do. Medians on one of two shared cores of an AMD EPYC:
+//!
+//! ```text
+//! lower_and_split      100 B  0.09 us    4,096 B   3.9 us
+//! features             100 B  0.90 us    4,096 B    29 us    (a slot in every 70 bytes; 25 us without slots)
+//! ngrams               100 B   2.4 us    4,096 B    95 us
+//! word_pieces       12 words  0.42 us  100 words   2.3 us
+//! embed             12 words   1.3 us  100 words   7.2 us
+//! embed_10_000_lines           14 ms  (727,000 lines a second)
+//! ```
 
 use std::hint::black_box;
 

@@ -129,12 +129,12 @@ pub struct Intent {
 impl Intent {
     /// The next word.
     #[inline]
-    pub fn word(&mut self, word: &str, flags: u32) {
+    pub fn word<'a>(&mut self, word: impl Fn() -> &'a str, flags: u32) {
         if self.words == 0 {
             self.opens_with_question = flags & flag::QUESTION != 0;
         }
         if self.after_how && self.first_kind == QuestionKind::How {
-            let is = |other: &str| word.eq_ignore_ascii_case(other);
+            let is = |other: &str| word().eq_ignore_ascii_case(other);
             if is("many") || is("much") {
                 self.first_kind = QuestionKind::HowMany;
             } else if is("long") || is("often") {
@@ -143,7 +143,7 @@ impl Intent {
         }
         self.after_how = false;
         if flags & flag::QUESTION != 0 && self.first_kind == QuestionKind::None {
-            self.first_kind = QuestionKind::of(word);
+            self.first_kind = QuestionKind::of(word());
             self.after_how = self.first_kind == QuestionKind::How;
         }
         if flags & flag::IMPERATIVE != 0 && (self.place == 0 || self.after_opener) {

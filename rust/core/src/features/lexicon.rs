@@ -93,6 +93,12 @@ impl WordKey {
         self.length += 1;
     }
 
+    /// A word of at most 16 bytes, packed and lower case already.
+    #[inline]
+    pub fn of_lower(key: u128, length: usize) -> Self {
+        Self { key, length }
+    }
+
     /// A whole word.
     pub fn of(word: &str) -> Self {
         let mut key = Self::default();

@@ -163,7 +163,8 @@ impl<'a> Reader<'a> {
                 self.count_flags(token);
             }
         }
-        let word = &self.text[token.start as usize..token.end as usize];
+        let text = self.text;
+        let word = || &text[token.start as usize..token.end as usize];
         self.intent.word(word, token.flags);
         if !is_slot {
             self.signature.word(word, token.flags);

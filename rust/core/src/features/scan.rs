@@ -112,7 +112,7 @@ pub fn scan(text: &str) -> Scan {
         bytes: text.as_bytes(),
         lexicon: Lexicon::get(),
         chunk: 0,
-        found: Scan { tokens: Vec::with_capacity(text.len() / 5 + 4), ..Scan::default() },
+        found: Scan { tokens: Vec::with_capacity(text.len() / 4 + 4), ..Scan::default() },
     };
     let mut at = 0;
     while at < scanner.bytes.len() {
@@ -166,6 +166,15 @@ impl Scanner<'_> {
         let mut key = WordKey::default();
         let mut at = start;
         let (mut is_upper, mut has_hump, mut has_score) = (true, false, false);
+        // Most words are a run of at most 16 ASCII letters: they are read as one number.
+        let run = self.bytes[start..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        if let (1..=16, Some(sixteen)) = (run, self.bytes[start..].first_chunk::<16>())
+            && !matches!(self.byte(start + run), b'\'' | b'_' | 128..)
+        {
+            let letters = Letters::new(*sixteen, run);
+            (key, is_upper, has_hump) = (letters.key, letters.is_upper, letters.has_hump);
+            at = start + run;
+        }
         let mut was_lower = false;
         while at < self.bytes.len() {
             let byte = self.bytes[at];
@@ -482,6 +491,31 @@ impl Scanner<'_> {
                 start + length + close.len()
             }
             _ => start,
+        }
+    }
+}
+
+/// A run of ASCII letters read as one number.
+struct Letters {
+    key: WordKey,
+    is_upper: bool,
+    /// Whether a capital follows a small letter.
+    has_hump: bool,
+}
+
+impl Letters {
+    #[inline]
+    fn new(sixteen: [u8; 16], count: usize) -> Self {
+        /// The bit that tells small letters from capitals.
+        const SMALL: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
+        let unused = 8 * (16 - count);
+        let letters = u128::from_be_bytes(sixteen) >> unused;
+        let small = SMALL >> unused;
+        let capitals = !letters & small;
+        Self {
+            key: WordKey::of_lower(letters | small, count),
+            is_upper: capitals == small,
+            has_hump: (letters & small) >> 8 & capitals != 0,
         }
     }
 }

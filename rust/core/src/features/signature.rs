@@ -63,16 +63,16 @@ pub struct Builder {
 impl Builder {
     /// The next word that is no part of a slot.
     #[inline]
-    pub fn word(&mut self, word: &str, flags: u32) {
+    pub fn word<'a>(&mut self, word: impl Fn() -> &'a str, flags: u32) {
         self.signature.is_waiting |= flags & flag::WAITING != 0;
         if flags & flag::DIRECTION != 0 {
-            self.waiting = Some(stem_hash(word));
+            self.waiting = Some(stem_hash(word()));
             return;
         }
         if flags & flag::STOP != 0 || (self.content == CONTENT && self.waiting.is_none()) {
             return;
         }
-        let stem = stem_hash(word);
+        let stem = stem_hash(word());
         if let Some(word) = self.waiting.take()
             && self.directions < DIRECTIONS
         {
