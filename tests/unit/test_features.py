@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from compound_fast import _core
+from compound_fast.errors import ConfigError
 from compound_fast.types import to_body
 
 
@@ -18,7 +20,9 @@ def test_slots_and_frame_split_a_request() -> None:
     """The numbers of a text are slots in canonical form; the frame is the rest."""
     found = features("Refund $5.00 for order #12345, not today!")
 
-    assert found.slots == [("id", "12345"), ("amount", "usd:5")]
+    assert [(slot.kind, slot.value) for slot in found.slots] == [("amount", "usd:5"), ("id", "12345")]
+    text = "Refund $5.00 for order #12345, not today!"
+    assert [text[slot.start : slot.end] for slot in found.slots] == ["$5.00", "#12345"]
     assert found.frame == "refund for order not today"
     assert (found.negations, found.stale_words) == (1, 1)
     assert found.slot_key == features("order 12345: five dollars").slot_key != 0
@@ -30,7 +34,7 @@ def test_to_dict_holds_every_field() -> None:
 
     as_dict = found.to_dict()
 
-    names = {name for name in dir(found) if not name.startswith("_")} - {"to_dict"}
+    names = {name for name in dir(found) if not name.startswith("_")} - {"to_dict", "vector", "schema", "ngrams"}
     assert set(as_dict) == names
     assert all(as_dict[name] == getattr(found, name) for name in names)
     assert (as_dict["reasoning_words"], as_dict["sentences"], as_dict["is_question"]) == (2, 2, True)
@@ -46,3 +50,37 @@ def test_any_text_has_features(text: str) -> None:
     assert found.chars == len(canonical)
     assert (found.slot_key == 0) == (found.slots == [])
     assert found.words <= len(canonical)
+
+
+def test_spans_count_characters() -> None:
+    """Spans are places in the Python string, whatever its bytes."""
+    text = "Café: über 5 kg für £3"
+
+    found = features(text)
+
+    assert [(slot.kind, text[slot.start : slot.end]) for slot in found.slots] == [
+        ("quantity", "5 kg"),
+        ("amount", "£3"),
+    ]
+
+
+def test_the_vector_follows_its_schema() -> None:
+    """Numbers for training come with a version and one name each."""
+    version, names = _core.Features.schema()
+    found = features("Where is order 12345?")
+
+    vector = dict(zip(names, found.vector().tolist(), strict=True))
+
+    assert version == 1
+    assert (vector["slots_id"], vector["question_where"], vector["words"]) == (1.0, 1.0, 4.0)
+
+
+def test_ngrams_are_sparse_and_of_unit_length() -> None:
+    """Hashed n-grams come as rising places with values; a table of unheard-of size is refused."""
+    places, values = features("Where is my order?").ngrams(bits=12)
+
+    assert (places[1:] > places[:-1]).all()
+    assert int(places.max()) < 4096
+    assert abs(float((values**2).sum()) - 1) < 1e-5
+    with pytest.raises(ConfigError, match="bits=3"):
+        features("x").ngrams(bits=3)

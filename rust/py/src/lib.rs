@@ -2,8 +2,10 @@
 
 mod cache;
 mod clock;
+mod embed;
 mod engine;
 mod errors;
+mod features;
 mod gil;
 mod meter;
 mod request;
@@ -21,11 +23,15 @@ mod _core {
     #[pymodule_export]
     use super::clock::PyManualClock;
     #[pymodule_export]
+    use super::embed::PyStaticEmbedder;
+    #[pymodule_export]
     use super::engine::{PyDecision, PyEngine};
+    #[pymodule_export]
+    use super::features::{PyFeatures, PySlot};
     #[pymodule_export]
     use super::meter::{PyMeter, PyPrice};
     #[pymodule_export]
-    use super::request::{PyFeatures, PyRequest};
+    use super::request::PyRequest;
     #[pymodule_export]
     use super::router::{PyRouteDecision, PyRouter};
     #[pymodule_export]

@@ -2,7 +2,7 @@
 //!
 //! Numbers, ids, amounts and dates need no guard here: requests whose slots differ never meet (see `features`).
 
-use crate::features::{Features, lexicon};
+use crate::features::{Features, are_turned, lexicon};
 use crate::store::Signature;
 
 /// Why a neighbour was refused.
@@ -12,6 +12,10 @@ pub enum Guard {
     Negation,
     /// One text holds one word of a pair ("enable"), the other its opposite ("disable").
     Antonym,
+    /// The two name the same objects the other way round: "from A to B", "from B to A".
+    Direction,
+    /// One waits for what the other asks for: "I'm waiting for a refund of $5", "refund $5".
+    Waiting,
 }
 
 impl Guard {
@@ -20,13 +24,21 @@ impl Guard {
         match self {
             Self::Negation => "negation",
             Self::Antonym => "antonym",
+            Self::Direction => "direction",
+            Self::Waiting => "waiting",
         }
     }
 }
 
 /// What the guards keep of a text.
 pub fn signature(features: &Features) -> Signature {
-    Signature { is_negated: features.negations % 2 == 1, antonym_sides: features.antonym_sides }
+    let found = &features.signature;
+    Signature {
+        is_negated: found.is_negated,
+        antonym_sides: found.antonym_sides,
+        is_waiting: found.is_waiting,
+        directions: found.directions,
+    }
 }
 
 /// Words up to which a threshold holds as it is.
@@ -48,6 +60,10 @@ pub fn refuse(one: Signature, other: Signature) -> Option<Guard> {
         Some(Guard::Negation)
     } else if lexicon::are_opposed(one.antonym_sides, other.antonym_sides) {
         Some(Guard::Antonym)
+    } else if are_turned(&one.directions, &other.directions) {
+        Some(Guard::Direction)
+    } else if one.is_waiting != other.is_waiting {
+        Some(Guard::Waiting)
     } else {
         None
     }
@@ -81,5 +97,18 @@ mod tests {
         assert_eq!(refused("turn on dark mode", "turn off dark mode"), Some(Guard::Antonym));
         assert_eq!(refused("cancel order", "track order"), Some(Guard::Antonym));
         assert_eq!(refused("turn on dark mode", "switch on dark mode"), None);
+    }
+
+    #[test]
+    fn exchanged_objects_are_refused() {
+        let there = "How do I migrate from Postgres to MySQL?";
+        assert_eq!(refused(there, "How do I migrate from MySQL to Postgres?"), Some(Guard::Direction));
+        assert_eq!(refused(there, "I want to migrate to MySQL from Postgres"), None);
+    }
+
+    #[test]
+    fn waiting_is_not_asking() {
+        assert_eq!(refused("refund me $5", "I'm waiting for a refund of $5"), Some(Guard::Waiting));
+        assert_eq!(refused("I expect a refund of $5", "I'm waiting for a refund of $5"), None);
     }
 }

@@ -15,6 +15,10 @@ pub struct CacheStats {
     pub refused_negation: u64,
     /// Neighbours refused for opposite words.
     pub refused_antonym: u64,
+    /// Neighbours refused for exchanged objects ("from A to B", "from B to A").
+    pub refused_direction: u64,
+    /// Neighbours refused because one asks for what the other waits for.
+    pub refused_waiting: u64,
     /// Entries stored.
     pub stored: u64,
     /// Answers larger than the whole budget.
@@ -37,11 +41,13 @@ impl CacheStats {
         match guard {
             Guard::Negation => self.refused_negation += 1,
             Guard::Antonym => self.refused_antonym += 1,
+            Guard::Direction => self.refused_direction += 1,
+            Guard::Waiting => self.refused_waiting += 1,
         }
     }
 
     /// Every counter with its name, misses included.
-    pub fn named(&self) -> [(&'static str, u64); 13] {
+    pub fn named(&self) -> [(&'static str, u64); 15] {
         [
             ("lookups", self.lookups),
             ("exact_hits", self.exact_hits),
@@ -49,6 +55,8 @@ impl CacheStats {
             ("misses", self.lookups - self.exact_hits - self.semantic_hits),
             ("refused_negation", self.refused_negation),
             ("refused_antonym", self.refused_antonym),
+            ("refused_direction", self.refused_direction),
+            ("refused_waiting", self.refused_waiting),
             ("stored", self.stored),
             ("too_large", self.too_large),
             ("evicted", self.evicted),

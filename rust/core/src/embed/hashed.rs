@@ -10,7 +10,7 @@ use super::{Embedder, Embedding};
 
 /// A model-free embedder: it sees which words are shared and how they are spelt, and nothing of what they mean.
 ///
-/// Provisional, until a trained static table stands in its place. Cost: about 25 ns a trigram.
+/// For text that the static table does not know: other languages, codes. Cost: about 25 ns a trigram.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct HashedEmbedder;
 
@@ -116,7 +116,7 @@ impl Embedder for HashedEmbedder {
                 *value /= norm;
             }
         }
-        Embedding { embedder_id: self.id(), vector }
+        Embedding { embedder_id: self.id(), vector, coverage: if norm > 0.0 { 1.0 } else { 0.0 } }
     }
 }
 

@@ -1,10 +1,17 @@
 //! Text to a unit vector.
 
 mod hashed;
+mod model;
+#[allow(unsafe_code, reason = "*/simd is where it may stand")]
+mod simd;
+mod static_table;
+mod wordpiece;
 
 use std::fmt::Debug;
 
 pub use self::hashed::HashedEmbedder;
+pub use self::static_table::StaticEmbedder;
+pub use self::wordpiece::{Piece, WordPiece};
 
 /// Turns text into unit vectors. Closed set: one file a variant.
 pub trait Embedder: Debug + Send + Sync {
@@ -25,6 +32,9 @@ pub struct Embedding {
     pub embedder_id: &'static str,
     /// Unit length, or all zeros.
     pub vector: Vec<f32>,
+    /// How much of the text the embedder knows, in [0, 1]: the share of its words' bytes. Near 0 for other languages
+    /// and for symbols; a vector of little coverage says little.
+    pub coverage: f32,
 }
 
 impl Embedding {

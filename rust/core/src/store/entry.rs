@@ -63,6 +63,10 @@ pub struct Signature {
     pub is_negated: bool,
     /// Sides of antonym pairs.
     pub antonym_sides: u128,
+    /// Whether the text waits for something instead of asking for it.
+    pub is_waiting: bool,
+    /// Direction words with their objects, each as one number; zeros last.
+    pub directions: [u64; 6],
 }
 
 /// An answer and what it answers.

@@ -1,0 +1,107 @@
+"""Any server with an OpenAI-compatible ``/embeddings``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from compound_fast.errors import ConfigError, DispatchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import httpx
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class OpenAIEmbedder:
+    """Vectors from a server, in batches.
+
+    Not for the path of a cache that should answer in microseconds: every text is a round trip.
+
+    Parameters
+    ----------
+    model : str
+        The server's name for the model.
+    base_url : str
+        Where ``/embeddings`` stands, as in ``https://host/v1``.
+    api_key : str or None, default None
+        Sent as a bearer token; never shown in an error.
+    batch : int, default 256
+        Most texts a call.
+    timeout_s : float, default 30
+        For each call.
+    transport : httpx.BaseTransport or None
+        For tests and proxies.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        base_url: str,
+        api_key: str | None = None,
+        batch: int = 256,
+        timeout_s: float = 30.0,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        import httpx
+
+        if batch < 1:
+            raise ConfigError(f"batch={batch} is not a positive number of texts")
+        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        self._client = httpx.Client(
+            base_url=base_url.rstrip("/") + "/", headers=headers, timeout=timeout_s, transport=transport
+        )
+        self._model = model
+        self._batch = batch
+
+    @property
+    def id(self) -> str:
+        """The model's name; servers that serve two models under one name break it."""
+        return f"openai:{self._model}"
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit vectors, shape ``(len(texts), dim)``, in the order of the texts.
+
+        Raises
+        ------
+        DispatchError
+            If the server cannot be reached, refuses, or does not send one vector for each text.
+        """
+        import numpy as np
+
+        rows: list[Any] = []
+        for start in range(0, len(texts), self._batch):
+            rows += self._ask(list(texts[start : start + self._batch]))
+        vectors = np.asarray(rows, np.float32).reshape(len(rows), -1)
+        norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+        np.divide(vectors, norms, out=vectors, where=norms > 0)
+        return vectors
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def _ask(self, texts: list[str]) -> list[Any]:
+        import httpx
+
+        try:
+            response = self._client.post("embeddings", json={"model": self._model, "input": texts})
+            response.raise_for_status()
+            data = sorted(response.json()["data"], key=lambda item: item["index"])
+            vectors = [item["embedding"] for item in data]
+        except httpx.HTTPStatusError as error:
+            raise DispatchError(
+                f"the embedding server answered {error.response.status_code}", **_context(error.response.status_code)
+            ) from error
+        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+            message = f"no vectors from the embedding server: {type(error).__name__}"
+            raise DispatchError(message, **_context()) from error
+        if len(vectors) != len(texts):
+            raise DispatchError(f"{len(vectors)} vectors came for {len(texts)} texts", **_context())
+        return vectors
+
+
+def _context(status: int | None = None) -> dict[str, Any]:
+    return {"provider": "embeddings", "attempt": 1, "retryable": status is None or status == 429 or status >= 500}

@@ -1,0 +1,62 @@
+//! Features as numbers in a fixed order, for training.
+
+use super::{Features, QuestionKind, SlotKind, Task};
+use crate::request::Shape;
+
+/// Rises whenever a name, its meaning or its place in [`schema`] changes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// The names of [`Features::vector`], in order.
+pub fn schema() -> Vec<String> {
+    let mut names = Vec::new();
+    Features::default().each(Shape::default(), |name, _| names.push(name.to_owned()));
+    names
+}
+
+impl Features {
+    /// All numbers, in the order of [`schema`]. Counts are as they are, facts 0 or 1.
+    pub fn vector(&self, shape: Shape) -> Vec<f32> {
+        let mut values = Vec::with_capacity(64);
+        self.each(shape, |_, value| values.push(value));
+        values
+    }
+
+    fn each(&self, shape: Shape, mut give: impl FnMut(&str, f32)) {
+        let fact = |is_so: bool| f32::from(u8::from(is_so));
+        for (name, count) in [
+            ("chars", self.chars),
+            ("bytes", self.bytes),
+            ("words", self.words),
+            ("sentences", self.sentences),
+            ("questions", self.questions),
+            ("negations", self.negations),
+            ("reasoning_words", self.reasoning_words),
+            ("stale_words", self.stale_words),
+            ("imperatives", self.imperatives),
+            ("comparisons", self.comparisons),
+            ("constraints", self.constraints),
+            ("creative_words", self.creative_words),
+            ("parts", self.parts),
+            ("maths_signs", self.maths_signs),
+        ] {
+            give(name, count as f32);
+        }
+        give("is_question", fact(self.is_question));
+        give("has_code", fact(self.has_code));
+        give("foreign", self.foreign);
+        for (name, count) in [("turns", shape.turns), ("tools", shape.tools), ("media", shape.media)] {
+            give(name, count as f32);
+        }
+        give("wants_json", fact(shape.wants_json));
+        give("max_output_tokens", shape.max_output_tokens.unwrap_or_default() as f32);
+        for kind in QuestionKind::ALL.into_iter().skip(1) {
+            give(&format!("question_{}", kind.name()), fact(self.question_kind == kind));
+        }
+        for task in Task::ALL {
+            give(&format!("task_{}", task.name()), fact(self.names(task)));
+        }
+        for kind in SlotKind::ALL {
+            give(&format!("slots_{}", kind.name()), self.slots.count(kind) as f32);
+        }
+    }
+}

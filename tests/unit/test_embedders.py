@@ -1,0 +1,73 @@
+"""Embedders of one's own, and the one that ships, behind one protocol."""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+import numpy as np
+import pytest
+
+from compound_fast.embedders import Embedder, OpenAIEmbedder, StaticEmbedder
+from compound_fast.errors import ConfigError, DispatchError
+
+
+def server(seen: list[dict[str, object]]) -> httpx.MockTransport:
+    """Answer each text with (its length, 1), in reverse order."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        seen.append({"path": request.url.path, "key": request.headers.get("authorization"), **body})
+        rows = [{"index": at, "embedding": [len(text), 1]} for at, text in enumerate(body["input"])]
+        return httpx.Response(200, json={"data": rows[::-1]})
+
+    return httpx.MockTransport(answer)
+
+
+def test_texts_are_sent_in_batches_and_come_back_in_order() -> None:
+    """Each vector is that of its text, of unit length, whatever the order of the answer."""
+    seen: list[dict[str, object]] = []
+    embedder = OpenAIEmbedder("m", base_url="http://host/v1", api_key="k", batch=2, transport=server(seen))
+
+    vectors = embedder.embed(["a", "bb", "ccc"])
+
+    assert vectors.shape == (3, 2)
+    assert np.allclose(vectors[:, 0] / vectors[:, 1], [1, 2, 3])
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1)
+    assert [(call["path"], call["key"], call["input"]) for call in seen] == [
+        ("/v1/embeddings", "Bearer k", ["a", "bb"]),
+        ("/v1/embeddings", "Bearer k", ["ccc"]),
+    ]
+    assert embedder.id == "openai:m"
+
+
+@pytest.mark.parametrize(
+    ("response", "retryable"),
+    [(httpx.Response(429), True), (httpx.Response(401), False), (httpx.Response(200, json={"data": []}), True)],
+)
+def test_a_refusal_is_a_dispatch_error_without_texts(response: httpx.Response, *, retryable: bool) -> None:
+    """An error says what happened, whether to try again, and never what was asked."""
+    transport = httpx.MockTransport(lambda _: response)
+    embedder = OpenAIEmbedder("m", base_url="http://host/v1", api_key="secret-key", transport=transport)
+
+    with pytest.raises(DispatchError) as raised:
+        embedder.embed(["private words"])
+
+    assert raised.value.retryable == retryable
+    assert "private" not in str(raised.value)
+    assert "secret-key" not in str(raised.value)
+
+
+def test_a_batch_of_none_is_refused() -> None:
+    """The number of texts a call is at least one."""
+    with pytest.raises(ConfigError, match="batch=0"):
+        OpenAIEmbedder("m", base_url="http://host/v1", batch=0)
+
+
+def test_the_static_embedder_keeps_the_protocol() -> None:
+    """It has an id, and gives one row a text."""
+    embedder = StaticEmbedder()
+
+    assert isinstance(embedder, Embedder)
+    assert embedder.embed(["Where is my order?", ""]).shape == (2, embedder.dim)
+    assert embedder.coverage("Where is my order?") > 0.99
