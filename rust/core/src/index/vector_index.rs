@@ -1,6 +1,6 @@
 //! `VectorIndex`: exact cosines over any number of vectors, by a scan of 4-bit codes.
 
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 use std::path::Path;
 
@@ -15,8 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 pub const MAX_DIM: usize = 4096;
 /// The id that no vector may have: it fills the rows of a batch that found fewer than k.
 pub const NO_ID: u64 = u64::MAX;
-/// Rows between two looks at the threshold of a scan.
-const STRIDE: usize = 256;
+/// Rows between two rises of the threshold of a scan: few at first, when it is low and every row passes.
+const FIRST_STRIDE: usize = 32;
+const LAST_STRIDE: usize = 256;
 
 /// Finds the nearest vectors by cosine, exactly over what it stores (IEEE halves).
 ///
@@ -112,6 +113,7 @@ impl VectorIndex {
         if u32::try_from(state.ids.len() + ids.len()).is_err() {
             return Err(Error::new(ErrorKind::Config, "an index holds fewer than 2^32 vectors"));
         }
+        state.reserve(ids.len(), self.codec.row_len());
         for (&id, row) in ids.iter().zip(rows) {
             state.put(id, &row);
         }
@@ -225,6 +227,7 @@ impl VectorIndex {
         let index = Self::new(stored.dim)?;
         {
             let mut state = index.state.write();
+            state.reserve(stored.ids.len(), index.codec.row_len());
             for (&id, halves) in stored.ids.iter().zip(stored.halves.chunks_exact(index.codec.row_len())) {
                 let row = Codec::row_of_halves(halves.to_vec());
                 // A rotated unit vector in halves is this close to unit length; anything else was not written by us.
@@ -242,6 +245,15 @@ impl VectorIndex {
 }
 
 impl State {
+    /// Makes room for more entries at once: the first batch then has no spare capacity, and later ones a part.
+    fn reserve(&mut self, more: usize, len: usize) {
+        self.ids.reserve(more);
+        self.halves.reserve(more * len);
+        self.codes.reserve(more * len / 2);
+        self.scales.reserve(more);
+        self.row_of.reserve(more);
+    }
+
     fn put(&mut self, id: u64, row: &Row) {
         self.residual = self.residual.max(row.residual);
         let next = self.ids.len();
@@ -295,17 +307,30 @@ impl State {
         if k == 0 || self.ids.is_empty() || floor.is_nan() {
             return Vec::new();
         }
-        let error = codec.error(query, self.residual);
-        let mut best = Best { query, k, error, scores: BinaryHeap::new(), threshold: query.score(floor - error) };
+        let mut best = Best {
+            state: self,
+            codec,
+            query,
+            k,
+            floor,
+            error: codec.error(query, self.residual),
+            kept: BinaryHeap::new(),
+            threshold: i32::MIN,
+        };
+        best.threshold = query.score(floor - best.error);
         let mut passed = Passed::new();
         let bytes = codec.row_len() / 2;
         let scan = codec.kernels().scan;
         match allowed {
             None => {
-                for (codes, first) in self.codes.chunks(STRIDE * bytes).zip((0u32..).step_by(STRIDE)) {
-                    let before = passed.len();
-                    scan(codes, &query.codes, best.threshold, &mut passed, first);
-                    best.look_at(&passed[before..]);
+                let (mut first, mut stride) = (0, FIRST_STRIDE);
+                while first < self.ids.len() {
+                    let end = self.ids.len().min(first + stride);
+                    #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^32 entries")]
+                    let at = first as u32;
+                    scan(&self.codes[first * bytes..end * bytes], &query.codes, best.threshold, &mut passed, at);
+                    best.compare(&mut passed);
+                    (first, stride) = (end, LAST_STRIDE.min(2 * stride));
                 }
             }
             Some(allowed) => {
@@ -313,67 +338,77 @@ impl State {
                 rows.sort_unstable();
                 rows.dedup();
                 for row in rows {
-                    let before = passed.len();
                     let codes = &self.codes[row as usize * bytes..][..bytes];
                     scan(codes, &query.codes, best.threshold, &mut passed, row);
-                    best.look_at(&passed[before..]);
+                    best.compare(&mut passed);
                 }
             }
         }
-        let mut found: Vec<Neighbour> = passed
-            .into_iter()
-            .filter(|&(score, _)| score >= best.threshold)
-            .map(|(_, row)| row as usize)
-            .map(|row| Neighbour {
-                id: self.ids[row],
-                similarity: codec.cosine(query, self.halves_of(row, codec.row_len()), self.scales[row]),
-            })
-            .filter(|neighbour| neighbour.similarity >= floor)
-            .collect();
-        let order = |a: &Neighbour, b: &Neighbour| b.similarity.total_cmp(&a.similarity).then(a.id.cmp(&b.id));
-        if found.len() > k {
-            found.select_nth_unstable_by(k - 1, order);
-            found.truncate(k);
-        }
-        found.sort_unstable_by(order);
-        found
+        best.kept.into_sorted_vec().into_iter().map(|Kept(neighbour)| neighbour).collect()
     }
 }
 
-/// The `k` best scores so far, and the score that a row needs to be compared exactly.
+/// The nearest so far, and the score that a row needs to be compared exactly.
 ///
-/// A row of the k nearest is estimated at most one error too low, and the k-th best estimate is at most one error too
-/// high, so the two are at most two errors apart.
+/// A row that belongs among them has a cosine of at least that of the k-th, and an estimate at most one error below it.
 struct Best<'a> {
+    state: &'a State,
+    codec: &'a Codec,
     query: &'a Query,
     k: usize,
+    floor: f32,
     error: f32,
-    scores: BinaryHeap<Reverse<i32>>,
+    /// The worst on top.
+    kept: BinaryHeap<Kept>,
     threshold: i32,
 }
 
 impl Best<'_> {
-    fn look_at(&mut self, passed: &[(i32, u32)]) {
-        let before = self.worst();
-        for &(score, _) in passed {
-            if self.scores.len() < self.k {
-                self.scores.push(Reverse(score));
-            } else if let Some(mut worst) = self.scores.peek_mut()
-                && worst.0 < score
+    /// Compares rows exactly, and raises the threshold by what was found.
+    fn compare(&mut self, passed: &mut Passed) {
+        for (score, row) in passed.drain(..) {
+            if score < self.threshold {
+                continue;
+            }
+            let row = row as usize;
+            let halves = self.state.halves_of(row, self.codec.row_len());
+            let similarity = self.codec.cosine(self.query, halves, self.state.scales[row]);
+            if similarity < self.floor {
+                continue;
+            }
+            let found = Kept(Neighbour { id: self.state.ids[row], similarity });
+            if self.kept.len() < self.k {
+                self.kept.push(found);
+            } else if let Some(mut worst) = self.kept.peek_mut()
+                && found < *worst
             {
-                *worst = Reverse(score);
+                *worst = found;
+            } else {
+                continue;
+            }
+            if self.kept.len() == self.k
+                && let Some(Kept(worst)) = self.kept.peek()
+            {
+                self.threshold = self.threshold.max(self.query.score(worst.similarity - self.error));
             }
         }
-        let worst = self.worst();
-        if worst != before
-            && let Some(worst) = worst
-        {
-            self.threshold = self.threshold.max(self.query.score(self.query.similarity(worst) - 2.0 * self.error));
-        }
     }
+}
 
-    /// The k-th best score, once there are k.
-    fn worst(&self) -> Option<i32> {
-        if self.scores.len() < self.k { None } else { self.scores.peek().map(|worst| worst.0) }
+/// A neighbour, ordered from near to far; of two as near, the lower id is nearer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Kept(Neighbour);
+
+impl Eq for Kept {}
+
+impl Ord for Kept {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.0.similarity.total_cmp(&self.0.similarity).then(self.0.id.cmp(&other.0.id))
+    }
+}
+
+impl PartialOrd for Kept {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }

@@ -9,7 +9,7 @@ use std::arch::x86_64::{
     _mm256_set1_epi16, _mm256_setzero_ps, _mm256_setzero_si256, _mm256_srli_epi16,
 };
 
-use super::{BLOCK, Kernels, Passed, portable};
+use super::{Kernels, Passed, portable};
 
 /// These loops, where the processor runs them.
 pub fn kernels() -> Option<Kernels> {
@@ -39,16 +39,14 @@ fn hadamard_avx2(values: &mut [f32]) {
 }
 
 #[target_feature(enable = "avx2")]
-fn load_bytes(bytes: &[u8]) -> __m256i {
-    let bytes = &bytes[..32];
-    // SAFETY: the slice is 32 bytes long, and the load asks for no alignment.
+fn load_bytes(bytes: &[u8; 32]) -> __m256i {
+    // SAFETY: the array is 32 bytes long, and the load asks for no alignment.
     unsafe { _mm256_loadu_si256(bytes.as_ptr().cast()) }
 }
 
 #[target_feature(enable = "avx2")]
-fn load_query(values: &[i8]) -> __m256i {
-    let values = &values[..32];
-    // SAFETY: the slice is 32 bytes long, and the load asks for no alignment.
+fn load_query(values: &[i8; 32]) -> __m256i {
+    // SAFETY: the array is 32 bytes long, and the load asks for no alignment.
     unsafe { _mm256_loadu_si256(values.as_ptr().cast()) }
 }
 
@@ -60,14 +58,21 @@ fn load_query(values: &[i8]) -> __m256i {
 fn sums<const N: usize>(rows: [&[u8]; N], query: &[i8]) -> [__m256i; N] {
     let nibble = _mm256_set1_epi8(15);
     let ones = _mm256_set1_epi16(1);
+    let halves = query.as_chunks::<32>().0.as_chunks::<2>().0;
+    // All of one length, which spares the inner loop its checks.
+    let mut blocks: [&[[u8; 32]]; N] = [&[]; N];
+    for (blocks, row) in blocks.iter_mut().zip(rows) {
+        *blocks = &row.as_chunks::<32>().0[..halves.len()];
+    }
     let mut wide = [_mm256_setzero_si256(); N];
-    for (group, values) in query.chunks(4 * BLOCK).enumerate() {
+    let mut first = 0;
+    while first < halves.len() {
+        let end = halves.len().min(first + 4);
         let mut narrow = [_mm256_setzero_si256(); N];
-        for (at, block) in values.chunks_exact(BLOCK).enumerate() {
-            let (low, high) = (load_query(&block[..32]), load_query(&block[32..]));
-            let byte = (group * 4 + at) * 32;
-            for (sum, row) in narrow.iter_mut().zip(rows) {
-                let code = load_bytes(&row[byte..byte + 32]);
+        for block in first..end {
+            let (low, high) = (load_query(&halves[block][0]), load_query(&halves[block][1]));
+            for (sum, row) in narrow.iter_mut().zip(blocks) {
+                let code = load_bytes(&row[block]);
                 let first = _mm256_maddubs_epi16(_mm256_and_si256(code, nibble), low);
                 let second = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16::<4>(code), nibble), high);
                 *sum = _mm256_add_epi16(*sum, _mm256_add_epi16(first, second));
@@ -76,6 +81,7 @@ fn sums<const N: usize>(rows: [&[u8]; N], query: &[i8]) -> [__m256i; N] {
         for (sum, narrow) in wide.iter_mut().zip(narrow) {
             *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(narrow, ones));
         }
+        first = end;
     }
     wide
 }
@@ -101,7 +107,11 @@ fn scan_avx2(codes: &[u8], query: &[i8], threshold: i32, passed: &mut Passed, fi
             let mut each = [0i32; 4];
             // SAFETY: the array is 16 bytes long, and the store asks for no alignment.
             unsafe { _mm_storeu_si128(each.as_mut_ptr().cast(), scores) };
-            passed.extend(each.into_iter().zip(row..).filter(|&(score, _)| score >= threshold));
+            for (at, score) in (row..).zip(each) {
+                if score >= threshold {
+                    passed.push((score, at));
+                }
+            }
         }
         row += 4;
     }
