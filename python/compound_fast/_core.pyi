@@ -147,7 +147,6 @@ class Cache:
         similarity_threshold: float,
         slot_similarity_threshold: float,
         clock: ManualClock | None = None,
-        embedder: str = "static",
     ) -> Cache: ...
     def get(self, request: Request) -> CacheHit | None: ...
     def put(
