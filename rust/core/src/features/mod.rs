@@ -1,6 +1,6 @@
 //! One pass over the text of a request: what it is about, in numbers that the cache's guards and the router read.
 //!
-//! [`scan`](self::scan) cuts the bytes into tokens, [`slots`] finds the typed slots among them, and [`Features`] counts the
+//! `scan` cuts the bytes into tokens, `slots` finds the typed slots among them, and [`Features`] counts the
 //! rest. No regular expression, no allocation for a word. Computed once a request, by [`Analysis`], when the exact tier
 //! has missed.
 
