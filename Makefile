@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 LOCKED := $(PIP) --require-hashes
 RUST_SOURCES := $(shell find rust/core rust/py -type f -not -path '*/target/*')
 FUZZ_TARGETS := $(basename $(notdir $(wildcard rust/fuzz/targets/*.rs)))
-CHECKED := python tests benches examples conftest.py
+CHECKED := python tests benches examples training conftest.py
 
 .PHONY: help demo test env build wheel check lint types layers fuzz-check fuzz bench bench-python bench-rust integration lock clean
 

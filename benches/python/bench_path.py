@@ -9,11 +9,11 @@ The baseline in the same run, `test_no_path`, reads the body, makes up an answer
 Two shared cores of an AMD EPYC, Python 3.11, microseconds::
 
                                   least     median        IQR
-    test_no_path                     39         41          1
-    test_exact_hit                   85         89          5
-    test_miss[with slots]           145        158         20
-    test_miss[without slots]        161        227         60    compared with up to 2,050 stored requests
-    test_stream_of_a_miss           270        465        220    grows with the answer: one chunk a word
+    test_no_path                     39         40          1
+    test_exact_hit                   70         73          2
+    test_miss[with slots]           123        135         17
+    test_miss[without slots]        159        220         53    compared with up to 2,050 stored requests
+    test_stream_of_a_miss           226        419        189    grows with the answer: one chunk a word
     test_miss_wall[with slots]      141        151         12
     test_miss_wall[without slots]   156        222         60
 """

@@ -7,7 +7,6 @@ client is loaded before something needs it.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from compound_fast._core import Decision as Decision
-    from compound_fast._core import Features as Features
     from compound_fast._core import ManualClock as ManualClock
     from compound_fast._core import RouteDecision as RouteDecision
     from compound_fast.cache import Hit as Hit
@@ -15,6 +14,9 @@ if TYPE_CHECKING:
     from compound_fast.client import AsyncClient as AsyncClient
     from compound_fast.client import Client as Client
     from compound_fast.config import Config as Config
+    from compound_fast.embedders import Embedder as Embedder
+    from compound_fast.embedders import OpenAIEmbedder as OpenAIEmbedder
+    from compound_fast.embedders import StaticEmbedder as StaticEmbedder
     from compound_fast.engine import Engine as Engine
     from compound_fast.errors import AllCandidatesFailedError as AllCandidatesFailedError
     from compound_fast.errors import CacheError as CacheError
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from compound_fast.errors import StreamInterruptedError as StreamInterruptedError
     from compound_fast.errors import TextError as TextError
     from compound_fast.errors import TrafficError as TrafficError
+    from compound_fast.features import Features as Features
+    from compound_fast.features import extract as extract
     from compound_fast.pipeline import Pipeline as Pipeline
     from compound_fast.router import Router as Router
     from compound_fast.tokens import Cut as Cut
@@ -53,10 +57,11 @@ if TYPE_CHECKING:
     __version__: str
 
 _MODULES = {
-    "_core": ("Decision", "Features", "ManualClock", "RouteDecision", "__version__"),
+    "_core": ("Decision", "ManualClock", "RouteDecision", "__version__"),
     "cache": ("Hit", "SemanticCache"),
     "client": ("AsyncClient", "Client"),
     "config": ("Config",),
+    "embedders": ("Embedder", "OpenAIEmbedder", "StaticEmbedder"),
     "engine": ("Engine",),
     "errors": (
         "AllCandidatesFailedError",
@@ -80,6 +85,7 @@ _MODULES = {
         "TextError",
         "TrafficError",
     ),
+    "features": ("Features", "extract"),
     "pipeline": ("Pipeline",),
     "router": ("Router",),
     "tokens": ("Cut", "Fit", "TokenCount", "Tokenizer", "count_tokens", "fit"),

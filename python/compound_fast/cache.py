@@ -86,7 +86,7 @@ class SemanticCache:
         The embedder to use. Only the one that ships is built yet: anything but None is a `ConfigError`.
     similarity_threshold : float, default 0.95
         Least cosine, in [-1, 1], for a semantic hit.
-    slot_similarity_threshold : float, default 0.60
+    slot_similarity_threshold : float, default 0.70
         The same for requests that carry the same id or amount as the stored one.
     clock : ManualClock or None
         For replays and tests; None = the system's clock.
@@ -112,7 +112,7 @@ class SemanticCache:
         embedder: None = None,
         *,
         similarity_threshold: float = 0.95,
-        slot_similarity_threshold: float = 0.60,
+        slot_similarity_threshold: float = 0.70,
         clock: _core.ManualClock | None = None,
     ) -> None:
         if path is not None:

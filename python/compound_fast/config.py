@@ -122,14 +122,14 @@ class CacheConfig:
     ttl_s: float = 86_400.0
     semantic: bool = True
     similarity_threshold: float = 0.95
-    slot_similarity_threshold: float = 0.60
+    slot_similarity_threshold: float = 0.70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedderConfig:
     """Which embedder turns text into vectors."""
 
-    kind: str = "hashed"
+    kind: str = "static"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,7 +293,7 @@ class Config:
         return describe(self)
 
 
-_EMBEDDERS = ("hashed",)
+_EMBEDDERS = ("static",)
 _PROVIDER_KEYS = ("kind", "base_url", "api_key", "connect_timeout_s", "idle_timeout_s", "timeout_s")
 _SIMULATED_KEYS = ("seed", "sleep", "output_tokens", "first_token_ms", "ms_per_token")
 _FLAG_CONDITIONS = ("has_code", "has_tools", "wants_json", "is_question")

@@ -82,7 +82,7 @@ def test_check_names_file_key_and_remedy(tmp_path: Path) -> None:
     [
         ("providers: {p: {kind: openai_compatibel}}", "did you mean 'openai_compatible'?"),
         ("providers: {p: {kind: openai_compatible}}", "base_url is missing"),
-        ("providers: {p: {kind: simulated}}\nembedder: {kind: hashd}", "did you mean 'hashed'?"),
+        ("providers: {p: {kind: simulated}}\nembedder: {kind: statick}", "did you mean 'static'?"),
     ],
 )
 def test_check_knows_what_each_kind_needs(tmp_path: Path, broken: str, words: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from compound_fast.embedders import Embedder, OpenAIEmbedder, StaticEmbedder
-from compound_fast.errors import ConfigError, DispatchError
+from compound_fast.errors import ConfigError, DispatchError, TextError
 
 
 def server(seen: list[dict[str, object]]) -> httpx.MockTransport:
@@ -29,7 +29,7 @@ def test_texts_are_sent_in_batches_and_come_back_in_order() -> None:
     seen: list[dict[str, object]] = []
     embedder = OpenAIEmbedder("m", base_url="http://host/v1", api_key="k", batch=2, transport=server(seen))
 
-    vectors = embedder.embed(["a", "bb", "ccc"])
+    vectors = embedder.embed_batch(["a", "bb", "ccc"])
 
     assert vectors.shape == (3, 2)
     assert np.allclose(vectors[:, 0] / vectors[:, 1], [1, 2, 3])
@@ -51,7 +51,7 @@ def test_a_refusal_is_a_dispatch_error_without_texts(response: httpx.Response, *
     embedder = OpenAIEmbedder("m", base_url="http://host/v1", api_key="secret-key", transport=transport)
 
     with pytest.raises(DispatchError) as raised:
-        embedder.embed(["private words"])
+        embedder.embed("private words")
 
     assert raised.value.retryable == retryable
     assert "private" not in str(raised.value)
@@ -65,9 +65,14 @@ def test_a_batch_of_none_is_refused() -> None:
 
 
 def test_the_static_embedder_keeps_the_protocol() -> None:
-    """It has an id, and gives one row a text."""
+    """It has an id, and gives one row a text; the row is the vector of the text alone."""
     embedder = StaticEmbedder()
 
     assert isinstance(embedder, Embedder)
-    assert embedder.embed(["Where is my order?", ""]).shape == (2, embedder.dim)
+    rows = embedder.embed_batch(["Where is my order?", ""])
+    assert rows.shape == (2, embedder.dim)
+    assert (rows[0] == embedder.embed("Where is my order?")).all()
+    assert not rows[1].any()
+    with pytest.raises(TextError, match="lone surrogate"):
+        embedder.embed("\ud800")
     assert embedder.coverage("Where is my order?") > 0.99

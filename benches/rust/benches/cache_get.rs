@@ -25,7 +25,7 @@ use std::time::Duration;
 use compound_fast_benches::{analysis, answer, body, question, question_without_slots};
 use compound_fast_core::cache::{Cache, CacheConfig};
 use compound_fast_core::clock::SystemClock;
-use compound_fast_core::embed::HashedEmbedder;
+use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::features::Analysis;
 use divan::Bencher;
 
@@ -38,7 +38,7 @@ fn main() {
 
 /// A cache with one entry for each of the first questions of `make`.
 fn filled(make: fn(u64) -> String) -> Option<Cache> {
-    let cache = Cache::new(CacheConfig::default(), Arc::new(HashedEmbedder), Arc::new(SystemClock)).ok()?;
+    let cache = Cache::new(CacheConfig::default(), StaticEmbedder::shipped().ok()?, Arc::new(SystemClock)).ok()?;
     for number in 0..ENTRIES {
         cache.put(&request(make, number)?, answer(), None)?;
     }

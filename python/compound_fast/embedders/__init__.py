@@ -18,20 +18,17 @@ __all__ = ["Embedder", "OpenAIEmbedder", "StaticEmbedder"]
 
 @runtime_checkable
 class Embedder(Protocol):
-    """What turns texts into vectors.
-
-    Attributes
-    ----------
-    id : str
-        Names the embedder and its version; it is written into whatever is stored with its vectors, and vectors of two
-        ids are never compared.
-    """
+    """What turns texts into vectors."""
 
     @property
     def id(self) -> str:
-        """Name and version."""
+        """Name and version: written into whatever is stored with its vectors; vectors of two ids are never compared."""
         ...
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return unit vectors, shape ``(len(texts), dim)``; zeros for a text that holds nothing."""
+    def embed(self, text: str) -> NDArray[np.float32]:
+        """Return a unit vector, shape ``(dim,)``; zeros for a text that holds nothing it knows."""
+        ...
+
+    def embed_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return a row for each text, shape ``(len(texts), dim)``."""
         ...

@@ -61,7 +61,12 @@ class OpenAIEmbedder:
         """The model's name; servers that serve two models under one name break it."""
         return f"openai:{self._model}"
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def embed(self, text: str) -> NDArray[np.float32]:
+        """Return the unit vector of a text, shape ``(dim,)``: one round trip. Raises as `embed_batch` does."""
+        vector: NDArray[np.float32] = self.embed_batch([text])[0]
+        return vector
+
+    def embed_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors, shape ``(len(texts), dim)``, in the order of the texts.
 
         Raises

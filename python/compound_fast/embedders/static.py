@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from compound_fast import _core
+from compound_fast.errors import TextError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -33,10 +35,31 @@ class StaticEmbedder:
         """Length of a vector."""
         return self._core.dim
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return unit vectors, shape ``(len(texts), dim)``; zeros for a text without words."""
-        return self._core.embed_batch(list(texts))
+    def embed(self, text: str) -> NDArray[np.float32]:
+        """Return the unit vector of a text, shape ``(dim,)``; zeros for a text without words.
+
+        Raises
+        ------
+        TextError
+            If the text holds a lone surrogate.
+        """
+        with _utf8():
+            return self._core.embed(text)
+
+    def embed_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return a row for each text, shape ``(len(texts), dim)``, with the GIL released; raises as `embed` does."""
+        with _utf8():
+            return self._core.embed_batch(list(texts))
 
     def coverage(self, text: str) -> float:
         """Return how much of a text the table knows, in [0, 1]: near 0 for other scripts and for symbols."""
-        return self._core.coverage(text)
+        with _utf8():
+            return self._core.coverage(text)
+
+
+@contextmanager
+def _utf8() -> Iterator[None]:
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise TextError("the text holds a lone surrogate, which has no UTF-8 form; remove or replace it") from error

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use compound_fast_core::cache::{Cache, CacheConfig, HitKind};
 use compound_fast_core::clock::ManualClock;
-use compound_fast_core::embed::HashedEmbedder;
+use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::features::Analysis;
 use compound_fast_core::request::Request;
 use compound_fast_core::store::{Answer, Form};
@@ -30,7 +30,8 @@ const TEXTS: [&str; 8] = [
 fuzz_target!(|operations: &[u8]| {
     let clock = Arc::new(ManualClock::new(0));
     let config = CacheConfig { max_bytes: MAX_BYTES, ttl_ms: Some(TTL_MS), ..CacheConfig::default() };
-    let Ok(cache) = Cache::new(config, Arc::new(HashedEmbedder), clock.clone()) else { return };
+    let Ok(embedder) = StaticEmbedder::shipped() else { return };
+    let Ok(cache) = Cache::new(config, embedder, clock.clone()) else { return };
     let mut stored: HashMap<(usize, usize), (Answer, u64)> = HashMap::new();
     let mut now_ms = 0;
     for (count, operation) in operations.iter().enumerate() {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use compound_fast_core::cache::{Cache, CacheConfig, Explanation, Guard, Hit};
-use compound_fast_core::embed::{Embedder, HashedEmbedder, StaticEmbedder};
+use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::error::{Error, ErrorKind};
 use compound_fast_core::store::{Answer, Form};
 use pyo3::prelude::*;
@@ -23,10 +23,7 @@ pub struct PyCache {
 #[pymethods]
 impl PyCache {
     #[new]
-    #[pyo3(signature = (
-        *, max_bytes, ttl_s, semantic, similarity_threshold, slot_similarity_threshold, clock=None, embedder="static"
-    ))]
-    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    #[pyo3(signature = (*, max_bytes, ttl_s, semantic, similarity_threshold, slot_similarity_threshold, clock=None))]
     fn new(
         py: Python<'_>,
         max_bytes: usize,
@@ -35,12 +32,11 @@ impl PyCache {
         similarity_threshold: f32,
         slot_similarity_threshold: f32,
         clock: Option<&PyManualClock>,
-        embedder: &str,
     ) -> PyResult<Self> {
         let ttl_ms = ttl_s.map(to_ms).transpose().or_raise(py)?;
         let config =
             CacheConfig { max_bytes, ttl_ms, is_semantic: semantic, similarity_threshold, slot_similarity_threshold };
-        let embedder = embedder_of(embedder).or_raise(py)?;
+        let embedder = StaticEmbedder::shipped().or_raise(py)?;
         let cache = Cache::new(config, embedder, PyManualClock::or_system(clock)).or_raise(py)?;
         Ok(Self { cache: Arc::new(cache) })
     }
@@ -194,14 +190,5 @@ fn to_ms(ttl_s: f64) -> Result<u64, Error> {
     } else {
         let context = format!("ttl_s={ttl_s} is not a positive number of seconds; use None to keep answers for ever");
         Err(Error::new(ErrorKind::Config, context))
-    }
-}
-
-/// The embedder of that name.
-fn embedder_of(name: &str) -> Result<Arc<dyn Embedder>, Error> {
-    match name {
-        "static" => Ok(StaticEmbedder::shipped()?),
-        "hashed" => Ok(Arc::new(HashedEmbedder)),
-        _ => Err(Error::new(ErrorKind::Config, format!("embedder {name:?} is none of static, hashed"))),
     }
 }

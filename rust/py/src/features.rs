@@ -24,7 +24,7 @@ const NAMES: [&str; 27] = [
     "sentences",
     "questions",
     "is_question",
-    "question_kind",
+    "question_type",
     "has_code",
     "code_family",
     "maths_signs",
@@ -164,8 +164,8 @@ impl PyFeatures {
     }
 
     #[getter]
-    fn question_kind(&self) -> &'static str {
-        self.read().question_kind.name()
+    fn question_type(&self) -> &'static str {
+        self.read().question_type.name()
     }
 
     #[getter]

@@ -4,29 +4,25 @@
 //! look-up. The semantic tier compares the frame (the text without its slots) with those of requests in the same scope
 //! that carry the same slots, and lets the guards refuse what a vector cannot tell apart.
 
+mod found;
 mod guards;
+mod state;
 mod stats;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+pub use self::found::{Candidate, Explanation, Hit, HitKind};
 pub use self::guards::Guard;
+use self::state::{PARTITION_BYTES, Probe, State};
 pub use self::stats::CacheStats;
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::Analysis;
-use crate::index::FlatIndex;
 use crate::request::FingerprintKey;
-use crate::store::{Answer, Entry, Signature, Slot, Store};
-
-/// How many neighbours are looked at before the semantic tier gives up: a refused one lets the next one through.
-const CANDIDATES: usize = 4;
-
-/// What a partition spends beside its vectors: its place in the map and the index itself.
-const PARTITION_BYTES: usize = 2 * (size_of::<u128>() + size_of::<FlatIndex>() + 1);
+use crate::store::{Answer, Entry, Signature, Store};
 
 /// How a cache is made. [`Cache::new`] checks the ranges.
 #[derive(Debug, Clone)]
@@ -50,83 +46,9 @@ impl Default for CacheConfig {
             ttl_ms: Some(3_600_000),
             is_semantic: true,
             similarity_threshold: 0.95,
-            slot_similarity_threshold: 0.60,
+            slot_similarity_threshold: 0.70,
         }
     }
-}
-
-/// Which tier found the entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HitKind {
-    /// The same request, in canonical form.
-    Exact,
-    /// A request that means the same.
-    Semantic,
-}
-
-impl HitKind {
-    /// The name that Python sees.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Exact => "exact",
-            Self::Semantic => "semantic",
-        }
-    }
-}
-
-/// An entry found.
-#[derive(Debug, Clone)]
-pub struct Hit {
-    /// Which tier found it.
-    pub kind: HitKind,
-    /// The answer.
-    pub answer: Arc<Answer>,
-    /// Cosine of the two requests; 1 for an exact hit.
-    pub similarity: f32,
-    /// Which entry it is.
-    pub entry_id: u128,
-    /// How long ago it was stored, in milliseconds.
-    pub age_ms: u64,
-    /// The floor that the similarity had to reach; `None` for an exact hit.
-    pub threshold: Option<f32>,
-}
-
-impl Hit {
-    /// Why it was served, for people.
-    pub fn reasons(&self) -> Vec<String> {
-        let age_s = self.age_ms as f64 / 1e3;
-        match self.threshold {
-            None => vec![format!("the same request was answered {age_s:.1} s ago")],
-            Some(threshold) => vec![
-                format!("a request that means the same was answered {age_s:.1} s ago"),
-                format!("similarity {:.3} >= {threshold:.3}, same slots, no guard refused", self.similarity),
-            ],
-        }
-    }
-}
-
-/// A neighbour that the semantic tier looked at.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Candidate {
-    /// Which entry it is.
-    pub entry_id: u128,
-    /// Cosine of the two requests.
-    pub similarity: f32,
-    /// The guard that refused it; `None` where it may be served, if it is similar enough.
-    pub refused_by: Option<Guard>,
-}
-
-/// What a look-up would do, and why.
-#[derive(Debug, Clone)]
-pub struct Explanation {
-    /// The entry that would be served.
-    pub hit: Option<Hit>,
-    /// The neighbours in the request's own partition, nearest first, however far; empty where the exact tier hit.
-    pub candidates: Vec<Candidate>,
-    /// The floor that their similarity has to reach.
-    pub threshold: f32,
-    /// Whether the request may be compared by meaning.
-    pub is_semantic: bool,
 }
 
 /// A cache of answers. Shared between threads; one lock, which is never held while a text is read or embedded.
@@ -137,16 +59,6 @@ pub struct Cache {
     embedder: Arc<dyn Embedder>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    store: Store,
-    /// One index for each (scope, slots); its ids are store slots.
-    partitions: HashMap<u128, FlatIndex>,
-    index_bytes: usize,
-    entries_made: u64,
-    stats: CacheStats,
 }
 
 impl Cache {
@@ -336,126 +248,14 @@ impl Cache {
         } else {
             self.config.similarity_threshold
         };
+        let (vector, coverage) =
+            analysis.with_embedding(&*self.embedder, |embedding| (embedding.vector.clone(), embedding.coverage));
         Probe {
             partition: self.key.partition(scope, features.slots.key()),
-            vector: analysis.with_embedding(&*self.embedder, |embedding| embedding.vector.clone()),
+            vector,
             signature: guards::signature(features),
-            threshold: guards::threshold(floor, features.words),
+            threshold: guards::threshold(floor, features.words, coverage),
         }
-    }
-}
-
-/// What the semantic tier compares of a request.
-struct Probe {
-    partition: u128,
-    vector: Vec<f32>,
-    signature: Signature,
-    threshold: f32,
-}
-
-impl State {
-    fn bytes(&self) -> usize {
-        self.store.bytes() + self.index_bytes + self.partitions.len() * PARTITION_BYTES
-    }
-
-    fn is_live(&self, slot: Slot, now_ms: u64) -> bool {
-        self.store.get(slot).is_some_and(|entry| now_ms < entry.expires_ms)
-    }
-
-    fn hit(&self, slot: Slot, kind: HitKind, similarity: f32, now_ms: u64) -> Option<Hit> {
-        let entry = self.store.get(slot)?;
-        Some(Hit {
-            kind,
-            answer: Arc::clone(&entry.answer),
-            similarity,
-            entry_id: entry.id,
-            age_ms: now_ms.saturating_sub(entry.born_ms),
-            threshold: None,
-        })
-    }
-
-    fn exact(&mut self, fingerprint: u128, now_ms: u64, dropped: &mut Vec<Entry>) -> Option<Hit> {
-        let slot = self.store.find(fingerprint)?;
-        if self.is_live(slot, now_ms) {
-            self.store.touch(slot);
-            self.hit(slot, HitKind::Exact, 1.0, now_ms)
-        } else {
-            self.expire(slot, dropped);
-            None
-        }
-    }
-
-    /// The nearest live entries of the probe's partition, each with the guard that refuses it.
-    fn neighbours(&self, probe: &Probe, floor: f32, now_ms: u64) -> Vec<(Slot, Candidate)> {
-        let Some(index) = self.partitions.get(&probe.partition) else { return Vec::new() };
-        // A vector without direction (no word that the embedder knows) has no neighbours.
-        let found = index.search(&probe.vector, CANDIDATES, floor).unwrap_or_default();
-        let with_entry = |neighbour: crate::index::Neighbour| {
-            let slot = Slot::try_from(neighbour.id).ok()?;
-            let entry = self.store.get(slot).filter(|entry| now_ms < entry.expires_ms)?;
-            let candidate = Candidate {
-                entry_id: entry.id,
-                similarity: neighbour.similarity,
-                refused_by: guards::refuse(probe.signature, entry.signature),
-            };
-            Some((slot, candidate))
-        };
-        found.into_iter().filter_map(with_entry).collect()
-    }
-
-    /// [`State::neighbours`], after the expired ones among them have been removed.
-    fn candidates(
-        &mut self,
-        probe: &Probe,
-        floor: f32,
-        now_ms: u64,
-        dropped: &mut Vec<Entry>,
-    ) -> Vec<(Slot, Candidate)> {
-        loop {
-            let Some(index) = self.partitions.get(&probe.partition) else { return Vec::new() };
-            let found = index.search(&probe.vector, CANDIDATES, floor).unwrap_or_default();
-            let expired: Vec<Slot> = found
-                .iter()
-                .filter_map(|neighbour| Slot::try_from(neighbour.id).ok())
-                .filter(|&slot| !self.is_live(slot, now_ms))
-                .collect();
-            if expired.is_empty() {
-                return self.neighbours(probe, floor, now_ms);
-            }
-            for slot in expired {
-                self.expire(slot, dropped);
-            }
-        }
-    }
-
-    fn add_vector(&mut self, slot: Slot, probe: &Probe) {
-        let dim = probe.vector.len();
-        let index = self.partitions.entry(probe.partition).or_insert_with(|| FlatIndex::new(dim));
-        let before = index.bytes();
-        if index.add(u64::from(slot), &probe.vector).is_ok() {
-            self.index_bytes += index.bytes() - before;
-        } else if index.is_empty() {
-            self.partitions.remove(&probe.partition);
-        }
-    }
-
-    fn expire(&mut self, slot: Slot, dropped: &mut Vec<Entry>) {
-        dropped.extend(self.remove(slot));
-        self.stats.expired += 1;
-    }
-
-    fn remove(&mut self, slot: Slot) -> Option<Entry> {
-        let entry = self.store.remove(slot)?;
-        if let Some(index) = self.partitions.get_mut(&entry.partition) {
-            let before = index.bytes();
-            index.remove(u64::from(slot));
-            self.index_bytes -= before - index.bytes();
-            if index.is_empty() {
-                self.index_bytes -= index.bytes();
-                self.partitions.remove(&entry.partition);
-            }
-        }
-        Some(entry)
     }
 }
 

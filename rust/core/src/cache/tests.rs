@@ -4,13 +4,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::embed::HashedEmbedder;
+use crate::embed::StaticEmbedder;
+use crate::index::FlatIndex;
 use crate::request::Request;
 use crate::store::Form;
 
 fn cache_with(config: CacheConfig) -> (Cache, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(1_000));
-    (Cache::new(config, Arc::new(HashedEmbedder), clock.clone()).unwrap(), clock)
+    (Cache::new(config, StaticEmbedder::shipped().unwrap(), clock.clone()).unwrap(), clock)
 }
 
 fn cache() -> Cache {
@@ -140,7 +141,7 @@ fn explain_says_which_guard_refused_and_changes_nothing() {
 #[test]
 fn a_threshold_that_is_no_cosine_is_refused_with_its_name() {
     let config = CacheConfig { similarity_threshold: 1.7, ..CacheConfig::default() };
-    let error = Cache::new(config, Arc::new(HashedEmbedder), Arc::new(ManualClock::new(0))).unwrap_err();
+    let error = Cache::new(config, StaticEmbedder::shipped().unwrap(), Arc::new(ManualClock::new(0))).unwrap_err();
 
     assert_eq!(error.to_string(), "similarity_threshold=1.7 is outside [-1, 1]; cosine similarity was meant?");
 }

@@ -1,6 +1,5 @@
 //! Text to a unit vector.
 
-mod hashed;
 mod model;
 #[allow(unsafe_code, reason = "*/simd is where it may stand")]
 mod simd;
@@ -9,7 +8,6 @@ mod wordpiece;
 
 use std::fmt::Debug;
 
-pub use self::hashed::HashedEmbedder;
 pub use self::static_table::StaticEmbedder;
 pub use self::wordpiece::{Piece, WordPiece};
 

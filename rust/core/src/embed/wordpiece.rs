@@ -2,7 +2,7 @@
 //!
 //! Clean, lower-case, strip accents, cut at blanks and punctuation, put CJK characters apart, then the longest piece
 //! first. ASCII takes a path of its own and allocates nothing. Differs from the reference in one thing: the text
-//! "[CLS]" and its like are three pieces here, for a user's text holds no control tokens.
+//! `[CLS]` and its like are three pieces here, for a user's text holds no control tokens.
 
 use unicode_categories::UnicodeCategories as _;
 use unicode_normalization::UnicodeNormalization as _;
@@ -66,7 +66,7 @@ impl WordPiece {
     /// Reads a vocabulary of one piece a line, in the order of the ids.
     ///
     /// # Errors
-    /// `Config` where it has no line for [`UNKNOWN`] or more than 2^31 bytes.
+    /// `Config` where it has no line for `[UNK]` or more than 2^31 bytes.
     pub fn new(text: &'static str) -> Result<Self> {
         let fault = || Error::new(ErrorKind::Config, "the vocabulary of the model file is not one piece a line");
         let mut starts = vec![0u32];

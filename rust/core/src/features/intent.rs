@@ -4,7 +4,7 @@ use super::lexicon::flag;
 
 /// How a text asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum QuestionKind {
+pub enum QuestionType {
     /// It does not.
     #[default]
     None,
@@ -28,7 +28,7 @@ pub enum QuestionKind {
     HowMany,
 }
 
-impl QuestionKind {
+impl QuestionType {
     /// All kinds, in order.
     pub const ALL: [Self; 10] = [
         Self::None,
@@ -118,7 +118,7 @@ pub struct Intent {
     /// Words of the sentence so far.
     place: usize,
     opens_with_question: bool,
-    first_kind: QuestionKind,
+    first_kind: QuestionType,
     /// Whether the word before was "how".
     after_how: bool,
     /// Whether the word before lets a verb be an order: "please", "and", "then", "to", "you".
@@ -133,18 +133,18 @@ impl Intent {
         if self.words == 0 {
             self.opens_with_question = flags & flag::QUESTION != 0;
         }
-        if self.after_how && self.first_kind == QuestionKind::How {
+        if self.after_how && self.first_kind == QuestionType::How {
             let is = |other: &str| word().eq_ignore_ascii_case(other);
             if is("many") || is("much") {
-                self.first_kind = QuestionKind::HowMany;
+                self.first_kind = QuestionType::HowMany;
             } else if is("long") || is("often") {
-                self.first_kind = QuestionKind::When;
+                self.first_kind = QuestionType::When;
             }
         }
         self.after_how = false;
-        if flags & flag::QUESTION != 0 && self.first_kind == QuestionKind::None {
-            self.first_kind = QuestionKind::of(word());
-            self.after_how = self.first_kind == QuestionKind::How;
+        if flags & flag::QUESTION != 0 && self.first_kind == QuestionType::None {
+            self.first_kind = QuestionType::of(word());
+            self.after_how = self.first_kind == QuestionType::How;
         }
         if flags & flag::IMPERATIVE != 0 && (self.place == 0 || self.after_opener) {
             self.imperatives += 1;
@@ -166,11 +166,11 @@ impl Intent {
     }
 
     /// How the text asks.
-    pub fn question_kind(&self, has_mark: bool) -> QuestionKind {
+    pub fn question_type(&self, has_mark: bool) -> QuestionType {
         match self.first_kind {
-            QuestionKind::None if has_mark || self.opens_with_question => QuestionKind::YesNo,
+            QuestionType::None if has_mark || self.opens_with_question => QuestionType::YesNo,
             kind if has_mark || self.opens_with_question => kind,
-            _ => QuestionKind::None,
+            _ => QuestionType::None,
         }
     }
 

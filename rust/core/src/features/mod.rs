@@ -1,6 +1,6 @@
 //! One pass over the text of a request: what it is about, in numbers that the cache's guards and the router read.
 //!
-//! [`scan`](self::scan) cuts the bytes into tokens, [`slots`] finds the typed slots among them, and [`Features`] counts the
+//! `scan` cuts the bytes into tokens, `slots` finds the typed slots among them, and [`Features`] counts the
 //! rest. No regular expression, no allocation for a word. Computed once a request, by [`Analysis`], when the exact tier
 //! has missed.
 
@@ -14,7 +14,7 @@ mod slots;
 mod vector;
 
 pub use self::analysis::Analysis;
-pub use self::intent::{QuestionKind, Task};
+pub use self::intent::{QuestionType, Task};
 use self::lexicon::{Lexicon, flag};
 pub use self::ngrams::{Sparse, hashed_ngrams};
 use self::scan::{Kind, Scan, Token, scan};
@@ -39,7 +39,7 @@ pub struct Features {
     /// Whether the text asks something.
     pub is_question: bool,
     /// How it asks.
-    pub question_kind: QuestionKind,
+    pub question_type: QuestionType,
     /// Whether the text holds program code.
     pub has_code: bool,
     /// The language family of the code, where its words point to one.
@@ -226,7 +226,7 @@ impl<'a> Reader<'a> {
             *frame = frame.chars().flat_map(char::to_lowercase).map(|c| if c == '’' { '\'' } else { c }).collect();
         }
         features.sentences = found.ends.max(usize::from(features.words > 0));
-        features.question_kind = intent.question_kind(features.questions > 0);
+        features.question_type = intent.question_type(features.questions > 0);
         features.is_question = features.questions > 0 || intent.opens_with_question();
         features.imperatives = intent.imperatives();
         features.parts = (features.questions.max(usize::from(features.is_question)) + features.imperatives)

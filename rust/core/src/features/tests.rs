@@ -81,15 +81,15 @@ fn code_is_told_from_prose() {
 #[test]
 fn a_question_has_a_kind() {
     for (text, kind) in [
-        ("How many days do I have?", QuestionKind::HowMany),
-        ("how long does it take", QuestionKind::When),
-        ("How do I reset it?", QuestionKind::How),
-        ("Is it open?", QuestionKind::YesNo),
-        ("So, why is it closed?", QuestionKind::Why),
-        ("It is closed.", QuestionKind::None),
-        ("who made this", QuestionKind::Who),
+        ("How many days do I have?", QuestionType::HowMany),
+        ("how long does it take", QuestionType::When),
+        ("How do I reset it?", QuestionType::How),
+        ("Is it open?", QuestionType::YesNo),
+        ("So, why is it closed?", QuestionType::Why),
+        ("It is closed.", QuestionType::None),
+        ("who made this", QuestionType::Who),
     ] {
-        assert_eq!(Features::of_text(text).question_kind, kind, "{text}");
+        assert_eq!(Features::of_text(text).question_type, kind, "{text}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Features as numbers in a fixed order, for training.
 
-use super::{Features, QuestionKind, SlotKind, Task};
+use super::{Features, QuestionType, SlotKind, Task};
 use crate::request::Shape;
 
 /// Rises whenever a name, its meaning or its place in [`schema`] changes.
@@ -49,8 +49,8 @@ impl Features {
         }
         give("wants_json", fact(shape.wants_json));
         give("max_output_tokens", shape.max_output_tokens.unwrap_or_default() as f32);
-        for kind in QuestionKind::ALL.into_iter().skip(1) {
-            give(&format!("question_{}", kind.name()), fact(self.question_kind == kind));
+        for kind in QuestionType::ALL.into_iter().skip(1) {
+            give(&format!("question_{}", kind.name()), fact(self.question_type == kind));
         }
         for task in Task::ALL {
             give(&format!("task_{}", task.name()), fact(self.names(task)));

@@ -1,7 +1,7 @@
 //! Exact token counts.
 //!
-//! A text is cut into pieces by the encoding's split pattern ([`pattern`], [`window`], [`simd`]); a piece that is a token or
-//! that was seen lately costs one probe of a table ([`memo`], [`vocabulary`]); any other is encoded by [`merge`]. Counts are
+//! A text is cut into pieces by the encoding's split pattern (`pattern`, `window`, `simd`); a piece that is a token or
+//! that was seen lately costs one probe of a table (`memo`, `vocabulary`); any other is encoded by `merge`. Counts are
 //! those of tiktoken 0.14, with the tables of Unicode 16. The design, its invariant and its limit: `docs/algorithms/tokens.md`.
 
 // In this module the casts narrow what has just been masked or shifted to fit, and the functions that are always inlined
