@@ -139,8 +139,8 @@ def run(count: int, rounds: int) -> None:
             del words[draw.randrange(len(words))]
             perturbed.append(" ".join(words))
     embedder = StaticEmbedder()
-    rows = np.ascontiguousarray(unit(embedder.embed(kept)))
-    queries = np.ascontiguousarray(unit(embedder.embed(heldout + perturbed)))
+    rows = np.ascontiguousarray(unit(embedder.embed_batch(kept)))
+    queries = np.ascontiguousarray(unit(embedder.embed_batch(heldout + perturbed)))
     draw.shuffle(order := list(range(len(queries))))
     exact = queries @ rows.T
     best = np.sort(exact, axis=1)[:, ::-1][:, :K]

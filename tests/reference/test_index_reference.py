@@ -56,7 +56,7 @@ def test_embedded_traffic(root):
     """Real short texts through the shipped table: no neighbour is missed."""
     lines = (root / "python/compound_fast/data/support_traffic.jsonl").read_text(encoding="utf-8").splitlines()
     texts = sorted({json.loads(line)["messages"][-1]["content"] for line in lines if "messages" in line})
-    vectors = StaticEmbedder().embed(texts)
+    vectors = StaticEmbedder().embed_batch(texts)
     vectors = vectors[np.linalg.norm(vectors, axis=1) > 0]
     assert len(vectors) > 100
 
