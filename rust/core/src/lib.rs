@@ -12,6 +12,8 @@ pub mod error;
 
 pub mod clock;
 
+pub mod container;
+
 pub mod request;
 
 pub mod tokens;

@@ -6,12 +6,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The rooms, top to bottom. Those on one line stand side by side and never see each other.
-const LAYERS: [&[&str]; 6] = [
+const LAYERS: [&[&str]; 7] = [
     &["engine"],
     &["cache", "router", "retrieve", "validation"],
     &["features", "index", "store", "health", "meter"],
     &["tokens", "embed"],
     &["request"],
+    &["container"],
     &["error", "clock"],
 ];
 

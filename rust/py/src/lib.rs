@@ -7,6 +7,7 @@ mod engine;
 mod errors;
 mod features;
 mod gil;
+mod index;
 mod meter;
 mod request;
 mod router;
@@ -28,6 +29,8 @@ mod _core {
     use super::engine::{PyDecision, PyEngine};
     #[pymodule_export]
     use super::features::{PyFeatures, PySlot};
+    #[pymodule_export]
+    use super::index::PyVectorIndex;
     #[pymodule_export]
     use super::meter::{PyMeter, PyPrice};
     #[pymodule_export]
