@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from compound_fast.errors import TrafficError as TrafficError
     from compound_fast.features import Features as Features
     from compound_fast.features import extract as extract
+    from compound_fast.index import VectorIndex as VectorIndex
     from compound_fast.pipeline import Pipeline as Pipeline
     from compound_fast.router import Router as Router
     from compound_fast.tokens import Cut as Cut
@@ -86,6 +87,7 @@ _MODULES = {
         "TrafficError",
     ),
     "features": ("Features", "extract"),
+    "index": ("VectorIndex",),
     "pipeline": ("Pipeline",),
     "router": ("Router",),
     "tokens": ("Cut", "Fit", "TokenCount", "Tokenizer", "count_tokens", "fit"),

@@ -22,10 +22,11 @@ _MAX_ID = 2**64 - 2
 
 
 class VectorIndex:
-    """Vectors under integer ids, searched exactly by cosine.
+    """Vectors under integer ids, searched by cosine.
 
-    Every search is exact over what is stored: the unit vectors in float16. A scan of 4-bit codes finds those that may
-    be among the nearest; they are compared in full. Similarities are cosines to the stored vector, never estimates.
+    A scan of 4-bit codes rules out what cannot be among the nearest, and the rest is compared in full with the unit
+    vectors stored in float16. The bound is one of four deviations: a row at the very edge of the k nearest may break it
+    with a chance of 6 in 100,000. Similarities are cosines to the stored vector, never estimates.
 
     Thread-safe, and the GIL is released in every call that searches or changes it. Searches run beside each other; an
     `add` or `remove` waits for the searches under way. A forked child has a copy of its own; fork while no other thread
