@@ -13,7 +13,7 @@ Two shared cores of an AMD EPYC, Python 3.11, microseconds::
     test_exact_hit                   70         73          2
     test_miss[with slots]           123        135         17
     test_miss[without slots]        159        220         53    compared with up to 2,050 stored requests
-    test_stream_of_a_miss           226        419        189    grows with the answer: one chunk a word
+    test_stream_of_a_miss           226        419        189    grows with the answer: a chunk is 8 words
     test_miss_wall[with slots]      141        151         12
     test_miss_wall[without slots]   156        222         60
 """

@@ -69,7 +69,8 @@ class Hit:
 class SemanticCache:
     """A cache of answers with a byte budget.
 
-    Thread-safe. Memory only: nothing is written to disk, and a forked child goes on with a copy of its own.
+    Thread-safe. Memory only: nothing is written to disk, and a forked child goes on with a copy of its own;
+    fork while no other thread is inside a call.
 
     Parameters
     ----------
