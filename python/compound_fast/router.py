@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from compound_fast import _core
 from compound_fast.config import Config
-from compound_fast.types import to_body
+from compound_fast.types import to_request
 
 if TYPE_CHECKING:
     import os
@@ -51,7 +51,7 @@ class Router:
         TextError
             If the request is not a chat request.
         """
-        return self._core.route(_core.Request(to_body(request), tenant=tenant, namespace=namespace))
+        return self._core.route(to_request(request, tenant=tenant, namespace=namespace))
 
 
 def _core_form(config: Config) -> JsonObject:
