@@ -222,6 +222,8 @@ class Config:
         ConfigError
             If the file cannot be read, or a key or value in it is wrong; the message names file, place and remedy.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            raise ConfigError(f"a configuration is the path of a YAML file, or a Config; got {type(path).__name__}")
         return cls.from_mapping(read_yaml(Path(path)), source=os.fspath(path))
 
     @classmethod

@@ -20,6 +20,7 @@ __all__ = [
     "ChunkChoice",
     "CompoundInfo",
     "JsonObject",
+    "Messages",
     "RequestLike",
     "SdkObject",
     "ServedFrom",
@@ -32,7 +33,10 @@ __all__ = [
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object as `json.loads` gives it."""
 
-RequestLike: TypeAlias = "str | bytes | Mapping[str, Any] | Sequence[Mapping[str, Any] | ChatMessage | SdkObject]"
+Messages: TypeAlias = "Sequence[Mapping[str, Any] | ChatMessage | SdkObject]"
+"""A conversation: turns in the OpenAI shape, answers among them as they were returned."""
+
+RequestLike: TypeAlias = "str | bytes | Mapping[str, Any] | Messages"
 """A request: one user turn, a body as JSON bytes (never re-encoded), a body, or a list of messages."""
 
 
