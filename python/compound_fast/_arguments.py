@@ -7,7 +7,16 @@ from collections.abc import Mapping
 
 from compound_fast.errors import ConfigError, TextError
 
-__all__ = ["LARGEST_CACHE_BYTES", "LONGEST_TTL_S", "SHORTEST_TTL_S", "check_number", "check_text", "is_number", "shown"]
+__all__ = [
+    "LARGEST_CACHE_BYTES",
+    "LONGEST_TTL_S",
+    "SHORTEST_TTL_S",
+    "check_number",
+    "check_text",
+    "is_number",
+    "is_text",
+    "shown",
+]
 
 LARGEST_CACHE_BYTES = 1 << 50
 SHORTEST_TTL_S = 0.001  # the core counts in milliseconds
@@ -32,6 +41,14 @@ def shown(value: object) -> str:
 def is_number(value: object, *, least: float, most: float) -> bool:
     """Whether `value` is a number in [least, most]; True and NaN are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
+def is_text(value: str) -> bool:
+    """Whether `value` can be written: it has a UTF-8 form, and no NUL, which ends a path."""
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
 
 
 def check_number(name: str, value: object, *, least: float, most: float, remedy: str = "") -> float:
