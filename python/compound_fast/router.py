@@ -61,9 +61,7 @@ class Router:
         try:
             form = json.dumps(_core_form(known, policy))
         except (TypeError, ValueError, AttributeError) as error:
-            raise ConfigError(
-                f"Router: a field of a ModelConfig or RoutingConfig is of a wrong kind: {error}"
-            ) from None
+            raise ConfigError(f"Router: a ModelConfig or RoutingConfig holds a wrong kind of value: {error}") from None
         self._core = _core.Router(form)
 
     @classmethod
