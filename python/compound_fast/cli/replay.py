@@ -21,10 +21,9 @@ from rich.progress import Progress
 from compound_fast.cli.page import write
 from compound_fast.cli.report import replay_page, show
 from compound_fast.cli.tally import Classes, Tally
-from compound_fast.cli.traffic import SAMPLE, Recorded, read_traffic
+from compound_fast.cli.traffic import SAMPLE, Recorded, read_lines, read_traffic
 from compound_fast.config import Config, RoutingConfig
 from compound_fast.errors import CompoundFastError, ConfigError, TextError, TrafficError
-from compound_fast.types import CallOptions
 
 if TYPE_CHECKING:
     from compound_fast.pipeline import Pipeline
@@ -183,7 +182,7 @@ class Replay:
         """Send one request; False where it turned out to be none."""
         started = perf_counter()
         try:
-            reply = await pipeline.complete(recorded.body, CallOptions(tenant=recorded.tenant))
+            reply = await pipeline.complete(recorded.body, recorded.options)
         except TextError as error:
             self._skip(TrafficError(f"line {recorded.line}: {error}", line=recorded.line))
             return False
@@ -273,14 +272,14 @@ def progress_of(file: BinaryIO) -> Iterator[Iterable[bytes]]:
     """The lines of `file`, with a bar on standard error that follows them; no bar where it is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield file
+        yield read_lines(file)
         return
     size = os.fstat(file.fileno()).st_size if file.seekable() else None
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("replaying", total=size)
 
         def lines() -> Iterator[bytes]:
-            for line in file:
+            for line in read_lines(file):
                 progress.advance(task, len(line))
                 yield line
 
