@@ -99,7 +99,7 @@ def test_a_line_may_be_as_long_as_the_bound() -> None:
     longest = b'{"text": "' + b"a" * (LONGEST_LINE - 12) + b'"}'
 
     assert len(parse_line(longest, 1).body) > LONGEST_LINE
-    with pytest.raises(TrafficError, match="^line 1: longer than 16 MiB"):
+    with pytest.raises(TrafficError, match=r"^line 1: longer than 16 MiB"):
         parse_line(longest + b" ", 1)
 
 
