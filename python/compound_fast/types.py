@@ -90,16 +90,13 @@ def to_body(request: RequestLike) -> bytes:
     Raises
     ------
     TextError
-        If the request is none of the four forms, holds text that is not UTF-8 (a lone surrogate), or a ``compound``.
+        If the request is none of the four forms, or holds text that is not UTF-8 (a lone surrogate).
     """
     if isinstance(request, bytes):
         return request
     if isinstance(request, str):
         body: object = {"messages": [{"role": "user", "content": request}]}
     elif isinstance(request, Mapping):
-        if "compound" in request:
-            # Left in, it would be overlooked, and tenants would share answers.
-            raise TextError("the body holds `compound`, whose options are arguments here: take it off, pass tenant=...")
         body = request
     elif isinstance(request, Sequence):
         body = {"messages": request}

@@ -17,8 +17,7 @@ pub use self::fingerprint::FingerprintKey;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Fields that never change the answer, so that they are no part of the context.
-const NO_CONTEXT: [&str; 13] = [
-    "compound",
+const NO_CONTEXT: [&str; 11] = [
     "messages",
     "metadata",
     "model",
@@ -29,7 +28,6 @@ const NO_CONTEXT: [&str; 13] = [
     "store",
     "stream",
     "stream_options",
-    "text",
     "user",
 ];
 
@@ -43,7 +41,6 @@ pub struct Request {
     tenant: String,
     namespace: String,
     model: String,
-    is_stream: bool,
     /// Canonical text of the last user turn.
     text: String,
     /// Whether the last message is a user's and holds text, so that it can be compared by meaning.
@@ -94,7 +91,11 @@ impl Request {
             Some(_) => return Err(fault("`model` is not a name; leave it out or say \"auto\" to have one chosen")),
         };
         let model = model.to_owned();
-        let is_stream = matches!(fields.get("stream"), Some(Value::Bool(true)));
+        if fields.contains_key("compound") {
+            let context =
+                "the body holds `compound`; its options are arguments here: pass tenant=..., and leave it out";
+            return Err(fault(context));
+        }
 
         let mut reader = Reader::default();
         reader.messages(messages)?;
@@ -107,7 +108,6 @@ impl Request {
         Ok(Self {
             tenant: tenant.to_owned(),
             namespace: namespace.to_owned(),
-            is_stream,
             text: reader.text,
             has_text_turn: reader.has_text_turn,
             identity,
@@ -136,11 +136,6 @@ impl Request {
     /// The model asked for; `"auto"` where it is to be chosen.
     pub fn model(&self) -> &str {
         &self.model
-    }
-
-    /// Whether the answer is to be streamed.
-    pub fn is_stream(&self) -> bool {
-        self.is_stream
     }
 
     /// Canonical text of the last user turn; empty where there is none.
@@ -266,7 +261,9 @@ impl Reader {
                     self.shape.wants_json = matches!(kind, Some("json_object" | "json_schema"));
                 }
                 ("max_tokens" | "max_completion_tokens", value) => {
-                    self.shape.max_output_tokens = value.as_u64().and_then(|limit| u32::try_from(limit).ok());
+                    // Where both stand, the smaller one binds; null and what is no count bind nothing.
+                    let limit = value.as_u64().and_then(|limit| u32::try_from(limit).ok());
+                    self.shape.max_output_tokens = self.shape.max_output_tokens.into_iter().chain(limit).min();
                 }
                 _ => {}
             }
