@@ -45,6 +45,9 @@ class CompletionParams(TypedDict, total=False):
     user: str
 
 
+_PARAMETERS = tuple(CompletionParams.__annotations__)
+
+
 class AsyncStream:
     """The chunks of one answer, each passed on as it comes. Leave it by ``async with`` or `aclose`: the call ends."""
 
@@ -347,12 +350,10 @@ def _call(
     extra_body: Mapping[str, Any] | None,
     params: CompletionParams,
 ) -> tuple[bytes, CallOptions]:
-    known = list(CompletionParams.__annotations__)
     for name in params:
-        if name not in known:
-            raise TypeError(
-                f"create() has no parameter {name!r} ({nearest(name, known)}); others go through extra_body"
-            )
+        if name not in _PARAMETERS:
+            near = nearest(name, _PARAMETERS)
+            raise TypeError(f"create() has no parameter {name!r} ({near}); others go through extra_body")
     if not isinstance(stream, bool):
         raise ConfigError(f"stream={shown(stream)} is neither True nor False")
     if extra_body is not None and not isinstance(extra_body, Mapping):
@@ -362,8 +363,9 @@ def _call(
     if stream:
         body["stream"] = True
     body.update(extra_body or {})
-    # Each is checked alone, so that a wrong one is named whatever the other holds; an argument wins over the body.
-    options = [given for given in (body.pop("compound", None), compound) if given is not None]
-    for given in options:
-        CallOptions.from_mapping(given)
-    return to_body(body), CallOptions.from_mapping({key: given[key] for given in options for key in given})
+    inside = body.pop("compound", None)
+    options = CallOptions.from_mapping(compound)
+    if inside is not None:
+        CallOptions.from_mapping(inside)  # a wrong one is named, though an argument may take its place
+        options = CallOptions.from_mapping({**inside, **(compound or {})})
+    return to_body(body), options

@@ -171,10 +171,10 @@ class CallOptions:
             return cls()
         if not isinstance(options, Mapping):
             raise ConfigError(f"compound={shown(options)} is no mapping of options such as {{'tenant': 'acme'}}")
-        known = sorted(cls.__slots__)
         for key in options:
-            if key not in known:
-                raise ConfigError(f"compound option {shown(key)} is unknown; known are {', '.join(known)}")
+            if key not in cls.__slots__:
+                known = ", ".join(sorted(cls.__slots__))
+                raise ConfigError(f"compound option {shown(key)} is unknown; known are {known}")
         return cls(**options)
 
     @property
