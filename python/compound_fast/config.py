@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from compound_fast._config_block import Block, nearest, read_yaml
-from compound_fast.errors import ConfigError
+from compound_fast._keys import read_key
 
 if TYPE_CHECKING:
     from compound_fast._core import Price
@@ -166,15 +166,11 @@ class ProviderConfig:
         Raises
         ------
         ConfigError
-            If the variable is not set.
+            If the variable is not set, or holds anything but visible ASCII characters.
         """
         if self.api_key is None:
             return None
-        name = self.api_key.removeprefix("env:")
-        key = os.environ.get(name)
-        if not key:
-            raise ConfigError(f"providers.{self.name}.api_key: the environment variable {name} is not set")
-        return key
+        return read_key(self.api_key.removeprefix("env:"), place=f"providers.{self.name}.api_key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

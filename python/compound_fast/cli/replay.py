@@ -18,6 +18,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from compound_fast._keys import check_key
 from compound_fast.cli.page import write
 from compound_fast.cli.report import replay_page, show
 from compound_fast.cli.tally import Classes, Tally
@@ -112,15 +113,14 @@ def _sole_model(base_url: str) -> str:
     Raises
     ------
     ConfigError
-        If it lists several.
+        If it lists several, or the key is none.
     """
     import httpx  # here, so that the other commands load no HTTP client
 
     key = os.environ.get("OPENAI_API_KEY")
+    headers = {"Authorization": f"Bearer {check_key(key, named='OPENAI_API_KEY')}"} if key else {}
     try:
-        answer = httpx.get(
-            base_url.rstrip("/") + "/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
-        )
+        answer = httpx.get(base_url.rstrip("/") + "/models", headers=headers, timeout=10)
         names = [str(model["id"]) for model in answer.json()["data"]]
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
         names = []  # a server that cannot be reached, or refuses the key, says so at the first request

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
 import weakref
@@ -65,6 +66,12 @@ class OpenAICompatibleProvider:
         self.name = provider.name
         self._settings = provider
         self._url = f"{provider.base_url}/chat/completions"
+        try:
+            httpx.URL(self._url)
+        except httpx.InvalidURL as error:
+            raise ConfigError(
+                f"{config.source}: providers.{provider.name}.base_url {provider.base_url!r} is no address: {error}"
+            ) from None
         self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient]
         self._clients = weakref.WeakKeyDictionary()
 
@@ -162,15 +169,18 @@ class OpenAICompatibleProvider:
                 provider=self.name,
                 attempt=call.attempt,
                 retryable=True,
-            ) from error
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            # Of the error only its kind: its text may hold the address with what a proxy added to it.
+            ) from None
+        except (httpx.HTTPError, httpx.StreamError, UnicodeError) as error:  # UnicodeError: a host name too long
+            # Of the error only its kind, and no cause: its text may quote a header, or an address with what a proxy
+            # added to it. What the operating system says of a connection that was not made holds neither.
+            why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
             raise ProviderConnectionError(
-                f"the connection to {self.name} failed ({type(error).__name__}); check providers.{self.name}.base_url",
+                f"the connection to {self.name} failed ({type(error).__name__}{why}); "
+                f"check providers.{self.name}.base_url",
                 provider=self.name,
                 attempt=call.attempt,
                 retryable=True,
-            ) from error
+            ) from None
         finally:
             if response is not None:
                 await response.aclose()
@@ -193,11 +203,12 @@ class OpenAICompatibleProvider:
 
     def _object(self, text: bytes) -> JsonObject:
         try:
-            found = json.loads(text)
-        except ValueError as error:  # from None: the decoder's error carries the whole text
-            position = error.pos if isinstance(error, json.JSONDecodeError) else 0
+            # Python reads NaN and 1e400, and would write what no other reader of JSON takes.
+            found = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        except (ValueError, RecursionError) as error:  # from None: the decoder's error carries the whole text
+            where = f"at character {error.pos}" if isinstance(error, json.JSONDecodeError) else type(error).__name__
             raise ResponseValidationError(
-                f"{self.name} answered 200 with something that is not JSON (at character {position})", path=""
+                f"{self.name} answered 200 with something that is not JSON ({where})", path=""
             ) from None
         if not isinstance(found, dict):
             raise ResponseValidationError(
@@ -241,12 +252,23 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is beyond the range of a float")
+    return number
+
+
 def _error_code(text: bytes) -> str | None:
     """Return the machine-readable code of an error body. Its message is never shown: servers quote keys and prompts."""
     try:
         error = json.loads(text)["error"]
         code = error.get("code") or error.get("type")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return code if isinstance(code, str) and re.fullmatch(r"[a-z_]{1,40}", code) else None
 
