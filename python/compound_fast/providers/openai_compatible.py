@@ -7,7 +7,6 @@ import json
 import math
 import re
 import time
-import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -37,7 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["OpenAICompatibleProvider"]
 
 MAX_ANSWER_BYTES = 64 << 20
-"""Most bytes of an answer in one piece: a server that sends without end does not fill the memory."""
+"""Most bytes of an answer, in one piece or as a stream: a server that sends without end does not fill the memory."""
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""No connection was made, so that no model can have read the request."""
 
 _REMEDIES = {
     400: "the request does not suit this server or model",
@@ -72,8 +74,7 @@ class OpenAICompatibleProvider:
             raise ConfigError(
                 f"{config.source}: providers.{provider.name}.base_url {provider.base_url!r} is no address: {error}"
             ) from None
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient]
-        self._clients = weakref.WeakKeyDictionary()
+        self._clients: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
 
     async def complete(self, call: ProviderCall) -> JsonObject:
         """Return the completion object as the server sent it."""
@@ -85,6 +86,7 @@ class OpenAICompatibleProvider:
     async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject]:
         """Yield chunks as they come."""
         passed_on = 0
+        size = 0
         ended = False
         try:
             async with self._response(call, self._body(call, stream=True), self._settings.idle_timeout_s) as response:
@@ -93,6 +95,9 @@ class OpenAICompatibleProvider:
                 while not ended:
                     async with asyncio.timeout(_remaining_s(call)):
                         piece = await anext(pieces, None)
+                    size += len(piece or b"")
+                    if size > MAX_ANSWER_BYTES:
+                        raise self._interrupted(call, passed_on, f"it is larger than {MAX_ANSWER_BYTES} bytes")
                     try:
                         events = parser.finish() if piece is None else parser.feed(piece)
                     except ValueError as error:
@@ -105,12 +110,12 @@ class OpenAICompatibleProvider:
                         chunk = self._chunk(event, call, passed_on)
                         yield chunk
                         passed_on += 1
-        except ProviderConnectionError as error:
-            raise self._interrupted(call, passed_on, "the connection broke") from error
-        except ProviderTimeoutError as error:
-            if passed_on == 0:
+        except (ProviderConnectionError, ProviderTimeoutError) as error:
+            if passed_on == 0:  # nothing was begun: the same fault as without a stream
                 raise
-            raise self._interrupted(call, passed_on, "it fell silent, or ran past its time") from error
+            is_silent = isinstance(error, ProviderTimeoutError)
+            why = "it fell silent, or ran past its time" if is_silent else "the connection broke"
+            raise self._interrupted(call, passed_on, why) from error
 
     def latency_ms(self, call: ProviderCall, measured_ms: float) -> float:  # noqa: ARG002
         """Return what was measured."""
@@ -126,6 +131,10 @@ class OpenAICompatibleProvider:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
+            # A client holds on to its loop, so that no weak reference would ever end it.
+            for other in list(self._clients):
+                if other.is_closed():
+                    self._clients.pop(other, None)
             limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
             client = self._clients[loop] = httpx.AsyncClient(limits=limits)
         return client
@@ -169,6 +178,7 @@ class OpenAICompatibleProvider:
                 provider=self.name,
                 attempt=call.attempt,
                 retryable=True,
+                may_be_billed=not isinstance(error, _NEVER_SENT),
             ) from None
         except (httpx.HTTPError, httpx.StreamError, UnicodeError) as error:  # UnicodeError: a host name too long
             # Of the error only its kind, and no cause: its text may quote a header, or an address with what a proxy
@@ -180,6 +190,7 @@ class OpenAICompatibleProvider:
                 provider=self.name,
                 attempt=call.attempt,
                 retryable=True,
+                may_be_billed=not isinstance(error, (*_NEVER_SENT, UnicodeError)),
             ) from None
         finally:
             if response is not None:
@@ -187,7 +198,10 @@ class OpenAICompatibleProvider:
 
     async def _status_error(self, call: ProviderCall, response: httpx.Response) -> DispatchError:
         status = response.status_code
-        code = _error_code(await _read(response, MAX_ANSWER_BYTES))
+        try:
+            code = _error_code(await _read(response, MAX_ANSWER_BYTES))
+        except ResponseValidationError:  # too large: the status says enough
+            code = None
         remedy = _REMEDIES.get(status, "the provider failed" if status >= 500 else "the provider refused")
         message = f"{self.name} answered {status}{f' ({code})' if code else ''}: {remedy.format(name=self.name)}"
         if status == 429:
