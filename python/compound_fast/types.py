@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
@@ -29,6 +30,9 @@ JsonObject: TypeAlias = dict[str, Any]
 
 RequestLike: TypeAlias = str | bytes | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """A request: one user turn, a body as JSON bytes (never re-encoded), a body, or a list of messages."""
+
+MOST_TOKENS = 2**32 - 1
+"""Most tokens of one answer, input and output: a usage beyond is a fault of the provider."""
 
 ServedFrom: TypeAlias = Literal["exact", "semantic", "model"]
 """Which tier gave the answer."""
@@ -144,7 +148,7 @@ class Usage:
         cached = (details.get("cached_tokens") if isinstance(details, dict) else None) or 0
         if type(prompt_tokens) is not int or type(completion_tokens) is not int or type(cached) is not int:
             return None
-        if completion_tokens < 0 or not 0 <= cached <= prompt_tokens:
+        if completion_tokens < 0 or not 0 <= cached <= prompt_tokens or prompt_tokens + completion_tokens > MOST_TOKENS:
             return None
         return cls(prompt_tokens, completion_tokens, cached)
 
@@ -162,9 +166,10 @@ class CompoundInfo:
     simulated : bool
         Whether a simulated provider wrote it.
     cost_usd : float or None
-        What this call cost, in dollars; 0.0 for a hit, None where the model has no price.
+        What this call cost, in dollars, with the attempts that failed; 0.0 for a hit, None where a model has no price,
+        or an attempt may have been billed and nobody says how much.
     cost_saved_usd : float or None
-        For a hit: what the stored answer had cost.
+        For a hit: what the stored answer had cost, without the attempts that failed before it.
     entry_id : str or None
         The entry served, or the one just made; None when nothing was stored.
     similarity : float or None
@@ -253,9 +258,9 @@ class ChatCompletion:
             for position, choice in enumerate(raw["choices"])
         ]
         return cls(
-            id=str(raw.get("id", "")),
+            id=_text(raw.get("id"), ""),
             created=_whole(raw.get("created")),
-            model=str(raw.get("model", compound.model)),
+            model=_text(raw.get("model"), compound.model),
             choices=choices,
             usage=usage,
             compound=compound,
@@ -269,7 +274,12 @@ class ChatCompletion:
 
 def _whole(value: object) -> int:
     """Return a number of seconds as an int; 0 for what is none."""
-    return int(value) if isinstance(value, (int, float)) else 0
+    return int(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0
+
+
+def _text(value: object, default: str) -> str:
+    """Return a scalar as text; `default` for null and for what is none."""
+    return default if value is None or isinstance(value, (dict, list)) else str(value)
 
 
 def _message(raw: Mapping[str, Any]) -> ChatMessage:
@@ -279,7 +289,7 @@ def _message(raw: Mapping[str, Any]) -> ChatMessage:
             f"content is a {type(content).__name__}, not text", path="choices[].message.content"
         )
     return ChatMessage(
-        role=str(raw.get("role", "assistant")),
+        role=_text(raw.get("role"), "assistant"),
         content=content,
         tool_calls=cast("list[JsonObject] | None", raw.get("tool_calls")),
         refusal=raw.get("refusal"),
@@ -320,9 +330,9 @@ class ChatCompletionChunk:
             for position, choice in enumerate(raw.get("choices") or ())
         ]
         return cls(
-            id=str(raw.get("id", "")),
+            id=_text(raw.get("id"), ""),
             created=_whole(raw.get("created")),
-            model=str(raw.get("model", "")),
+            model=_text(raw.get("model"), ""),
             choices=choices,
             usage=Usage.from_raw(raw.get("usage")),
             compound=compound,
