@@ -279,6 +279,8 @@ def _whole(value: object) -> int:
 
 def _text(value: object, default: str) -> str:
     """Return a scalar as text; `default` for null and for what is none."""
+    if isinstance(value, str):
+        return value
     return default if value is None or isinstance(value, (dict, list)) else str(value)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import TYPE_CHECKING, Any
 
 from compound_fast.errors import ResponseValidationError
@@ -17,7 +17,9 @@ MOST_PARTS = 1024
 
 _HEAD = ("id", "created", "model")  # of the first chunk that has one; some servers count `created` on
 _PASSING = ("object", "choices", "usage", "obfuscation", "timings", "x_groq")  # of the sending, not of the answer
-_CHOICE = ("index", "delta", "finish_reason", "logprobs")
+_CHUNK = frozenset(_HEAD + _PASSING)
+_CHOICE = frozenset(("index", "delta", "finish_reason", "logprobs"))
+_LOGPROBS = ("content", "refusal")
 _PIECES = ("content", "refusal", "reasoning_content", "reasoning")  # texts of a delta, joined
 
 
@@ -28,6 +30,7 @@ class ChunkAssembler:
     """
 
     def __init__(self) -> None:
+        self._head: JsonObject = {}
         self._fields = _Fields()
         self._choices: dict[int, _ChoiceParts] = {}
         self._usage: object = None
@@ -42,11 +45,15 @@ class ChunkAssembler:
         """
         for choice in _list(chunk, "choices", "choices"):
             index = _index(choice, "choices[].index", 0)
-            self._choices.setdefault(index, _ChoiceParts()).add(choice)
+            parts = self._choices.get(index)
+            if parts is None:
+                parts = self._choices[index] = _ChoiceParts()
+            parts.add(choice)
         for key in _HEAD:
-            if chunk.get(key) and key not in self._fields.values:
-                self._fields.values[key] = chunk[key]
-        self._fields.add(chunk, _HEAD + _PASSING)
+            if key not in self._head and chunk.get(key):
+                self._head[key] = chunk[key]
+        if not chunk.keys() <= _CHUNK:
+            self._fields.add(chunk, _CHUNK)
         if chunk.get("usage") is not None:
             self._usage = chunk["usage"]
 
@@ -73,6 +80,7 @@ class ChunkAssembler:
     def completion(self) -> JsonObject:
         """Return the completion object; `usage` only where a chunk carried it."""
         completion: JsonObject = {
+            **self._head,
             **self._fields.values,
             "object": "chat.completion",
             "choices": [choice.whole(index) for index, choice in sorted(self._choices.items())],
@@ -89,7 +97,7 @@ class _Fields:
         self.values: JsonObject = {}
         self.agree = True
 
-    def add(self, holder: JsonObject, known: tuple[str, ...]) -> None:
+    def add(self, holder: JsonObject, known: Set[str]) -> None:
         for key, value in holder.items():
             if key in known or value in (None, "", [], {}):
                 continue
@@ -110,23 +118,39 @@ class _ChoiceParts:
         self._lost = False
 
     def add(self, choice: JsonObject) -> None:
-        delta = _object(choice, "delta", "choices[].delta")
-        self.role = _text(delta, "role", "choices[].delta.role") or self.role
-        for key, pieces in self._pieces.items():
-            text = _text(delta, key, f"choices[].delta.{key}")
-            if text:
-                pieces.append(text)
-        for call in _list(delta, "tool_calls", "choices[].delta.tool_calls"):
+        for key, value in _object(choice, "delta", "choices[].delta").items():
+            if value is None:
+                continue
+            if key in self._pieces:
+                text = _text(value, key, "choices[].delta.")
+                if text:
+                    self._pieces[key].append(text)
+            elif key == "role":
+                self.role = _text(value, key, "choices[].delta.") or self.role
+            elif key == "tool_calls":
+                self._add_calls(value)
+            elif value:
+                self._lost = True
+        if choice.get("logprobs") is not None:
+            self._add_logprobs(_object(choice, "logprobs", "choices[].logprobs"))
+        if choice.get("finish_reason") is not None:
+            self.finish_reason = _text(choice["finish_reason"], "finish_reason", "choices[].") or self.finish_reason
+        if not choice.keys() <= _CHOICE:
+            self._fields.add(choice, _CHOICE)
+
+    def _add_calls(self, calls: object) -> None:
+        for call in _list({"tool_calls": calls}, "tool_calls", "choices[].delta.tool_calls"):
             index = _index(call, "choices[].delta.tool_calls[].index", len(self._calls))
             self._calls.setdefault(index, _CallParts()).add(call)
-        logprobs = _object(choice, "logprobs", "choices[].logprobs")
-        for key in ("content", "refusal"):
-            if logprobs.get(key) is not None:
+
+    def _add_logprobs(self, logprobs: JsonObject) -> None:
+        for key, value in logprobs.items():
+            if value is None:
+                continue
+            if key in _LOGPROBS:
                 self._logprobs.setdefault(key, []).extend(_list(logprobs, key, f"choices[].logprobs.{key}"))
-        self._lost |= any(value for key, value in logprobs.items() if key not in ("content", "refusal"))
-        self._lost |= any(value for key, value in delta.items() if key not in (*_PIECES, "role", "tool_calls"))
-        self._fields.add(choice, _CHOICE)
-        self.finish_reason = _text(choice, "finish_reason", "choices[].finish_reason") or self.finish_reason
+            elif value:
+                self._lost = True
 
     @property
     def is_faithful(self) -> bool:
@@ -157,30 +181,27 @@ class _CallParts:
         self._head = {"type": "function"}
 
     def add(self, piece: JsonObject) -> None:
-        path = "choices[].delta.tool_calls[]"
+        path = "choices[].delta.tool_calls[]."
         for key in ("id", "type"):
-            text = _text(piece, key, f"{path}.{key}")
-            if text:
-                self._head[key] = text
-        function = _object(piece, "function", f"{path}.function")
-        self.name.append(_text(function, "name", f"{path}.function.name"))
-        self.arguments.append(_text(function, "arguments", f"{path}.function.arguments"))
+            if piece.get(key) is not None:
+                self._head[key] = _text(piece[key], key, path) or self._head.get(key, "")
+        function = _object(piece, "function", path + "function")
+        for key, parts in (("name", self.name), ("arguments", self.arguments)):
+            if function.get(key) is not None:
+                parts.append(_text(function[key], key, path + "function."))
 
     def whole(self) -> JsonObject:
         return {**self._head, "function": {"name": "".join(self.name), "arguments": "".join(self.arguments)}}
 
 
-def _text(holder: JsonObject, key: str, path: str) -> str:
-    """Return a text; "" where it is absent or null."""
-    value = holder.get(key)
-    if value is None:
-        return ""
+def _text(value: object, key: str, place: str) -> str:
     if not isinstance(value, str):
-        raise ResponseValidationError(f"{key} is a {type(value).__name__}, not text", path=path)
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # its error holds the text
-        raise ResponseValidationError(f"{key} holds a lone surrogate, which is no text", path=path) from None
+        raise ResponseValidationError(f"{key} is a {type(value).__name__}, not text", path=place + key)
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # its error holds the text
+            raise ResponseValidationError(f"{key} holds a lone surrogate, which is no text", path=place + key) from None
     return value
 
 

@@ -8,8 +8,7 @@ import json
 import math
 import random
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from compound_fast.errors import ProviderStatusError
 from compound_fast.providers.asked import choices_asked, most_tokens
@@ -130,8 +129,7 @@ class SimulatedProvider:
         return jitter * (self._settings.first_token_ms[tier] + self._settings.ms_per_token[tier] * answer.tokens)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
+class _Answer(NamedTuple):
     request: Request
     longest: int
     draw: int

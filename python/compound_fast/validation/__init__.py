@@ -97,13 +97,11 @@ def _choice_text(choice: object, path: str, wants_json: bool) -> str:
     index = choice.get("index", 0)
     if type(index) is not int or index < 0:
         raise ResponseValidationError("the index is no number from 0 up", path=f"{path}.index")
-    for holder, key, place in (
-        (choice, "finish_reason", f"{path}.finish_reason"),
-        (message, "role", f"{path}.message.role"),
-        (message, "refusal", f"{path}.message.refusal"),
-        (message, "content", f"{path}.message.content"),
-    ):
-        _check_text(holder.get(key), key, place)
+    if choice.get("finish_reason") is not None:
+        _check_text(choice["finish_reason"], "finish_reason", path)
+    for key in ("role", "content", "refusal"):
+        if message.get(key) is not None:
+            _check_text(message[key], key, f"{path}.message")
     calls = message.get("tool_calls")
     if calls is not None and not (isinstance(calls, list) and all(isinstance(call, dict) for call in calls)):
         raise ResponseValidationError("the tool calls are no list of objects", path=f"{path}.message.tool_calls")
@@ -119,12 +117,13 @@ def _choice_text(choice: object, path: str, wants_json: bool) -> str:
     return content or ""
 
 
-def _check_text(value: object, key: str, path: str) -> None:
-    if value is None:
-        return
+def _check_text(value: object, key: str, place: str) -> None:
     if not isinstance(value, str):
-        raise ResponseValidationError(f"{key} is a {type(value).__name__}, not text", path=path)
-    try:
-        value.encode()
-    except UnicodeEncodeError:  # its error holds the text
-        raise ResponseValidationError(f"{key} holds a lone surrogate, which is no text", path=path) from None
+        raise ResponseValidationError(f"{key} is a {type(value).__name__}, not text", path=f"{place}.{key}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # its error holds the text
+            raise ResponseValidationError(
+                f"{key} holds a lone surrogate, which is no text", path=f"{place}.{key}"
+            ) from None
