@@ -23,14 +23,15 @@ from compound_fast._arguments import (
     is_number,
     shown,
 )
-from compound_fast.errors import CacheError, ConfigError
-from compound_fast.types import to_json, to_request
+from compound_fast.errors import CacheError, ConfigError, TextError
+from compound_fast.request import to_json, to_request
 
 if TYPE_CHECKING:
     import os
 
     from compound_fast.config import Config
-    from compound_fast.types import ChatCompletion, JsonObject, RequestLike, SdkObject
+    from compound_fast.request import RequestLike, SdkObject
+    from compound_fast.types import ChatCompletion, JsonObject
 
 __all__ = ["Hit", "SemanticCache"]
 
@@ -273,15 +274,10 @@ def _to_bytes(response: object) -> tuple[str, bytes]:
             raise CacheError(f"the response is a JSON {type(parsed).__name__}; an object or a string is an answer")
         return "bytes", response
     form = "str" if isinstance(response, str) else "dict"
-    what = f"the response is a {type(response).__name__} that has no JSON form"
     try:
         stored = to_json(response)
-    except UnicodeEncodeError:
-        raise CacheError(f"{what}: it holds a lone surrogate; remove or replace it") from None
-    except RecursionError:
-        raise CacheError(f"{what}: it is nested too deeply") from None
-    except (TypeError, ValueError) as error:
-        raise CacheError(f"{what}: {error}") from None
+    except TextError as error:
+        raise CacheError(f"the response, a {type(response).__name__}, {error}") from None
     if form == "dict" and not stored.startswith(b"{"):
         raise CacheError(f"the response is a {type(response).__name__}; a str, a completion or its bytes is an answer")
     return form, stored

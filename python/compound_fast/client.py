@@ -14,7 +14,8 @@ from compound_fast._config_block import nearest
 from compound_fast.config import Config
 from compound_fast.errors import ClientError, ConfigError
 from compound_fast.pipeline import Pipeline
-from compound_fast.types import CallOptions, ChatCompletion, ChatCompletionChunk, JsonObject, Messages, to_body
+from compound_fast.request import Messages, to_body
+from compound_fast.types import CallOptions, ChatCompletion, ChatCompletionChunk, JsonObject
 
 __all__ = ["AsyncClient", "AsyncStream", "Client", "CompletionParams", "Stream"]
 

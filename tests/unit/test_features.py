@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from compound_fast import _core
 from compound_fast.errors import ConfigError
-from compound_fast.types import to_body
+from compound_fast.request import to_body
 
 
 def features(text: str) -> _core.Features:
