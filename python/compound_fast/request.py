@@ -44,9 +44,7 @@ def to_json(value: object) -> bytes:
     except RecursionError:
         raise TextError("has no JSON form: it is nested too deeply") from None
     except ValueError:
-        raise TextError(
-            "has no JSON form: it holds NaN, Infinity, a number of thousands of digits, or itself"
-        ) from None
+        raise TextError("has no JSON form: it holds NaN, Infinity, itself, or a number too long") from None
     except TypeError as error:
         raise TextError(f"has no JSON form: {error}") from None
 

@@ -88,8 +88,8 @@ def test_an_embedder_refuses_such_a_key_when_it_is_made(key):
 
 @pytest.mark.parametrize("base_url", ["http://a\x7fb/v1", "http://☃.net/v1"])
 def test_an_address_that_is_none_is_a_configuration_error(loopback, base_url):
-    """It is found when the provider is made."""
-    with pytest.raises(ConfigError, match="is no address"):
+    """It is found before anything is sent."""
+    with pytest.raises(ConfigError, match=r"base_url.* is no .*address"):
         Pipeline.from_config(Config.default().with_base_url(base_url))
 
 
