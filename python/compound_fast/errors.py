@@ -145,7 +145,8 @@ class ProviderStatusError(DispatchError):
     def __init__(
         self, message: str, *, provider: str, status_code: int, attempt: int = 1, retryable: bool = False
     ) -> None:
-        super().__init__(message, provider=provider, attempt=attempt, retryable=retryable, may_be_billed=False)
+        billed = status_code < 300  # a success of another kind than asked for is no refusal
+        super().__init__(message, provider=provider, attempt=attempt, retryable=retryable, may_be_billed=billed)
         self.status_code = status_code
 
 

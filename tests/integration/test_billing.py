@@ -107,8 +107,16 @@ async def test_a_request_whose_every_answer_was_refused_costs_them_all(loopback,
 @pytest.mark.parametrize("streamed", [False, True])
 @pytest.mark.parametrize(
     ("fault", "known"),
-    [(status(500), True), (status(401), True), (status(429), True), (reset, False), (NO_USAGE, False), (silent, False)],
-    ids=["500", "401", "429", "hung up", "no usage", "silent"],
+    [
+        (status(500), True),
+        (status(401), True),
+        (status(429), True),
+        (status(202), False),
+        (reset, False),
+        (NO_USAGE, False),
+        (silent, False),
+    ],
+    ids=["500", "401", "429", "202", "hung up", "no usage", "silent"],
 )
 async def test_a_failure_is_free_only_where_the_provider_refused(loopback, rows, fault, known, streamed):
     """A server that took the request and said no more may bill it: the cost is unknown, and never zero."""

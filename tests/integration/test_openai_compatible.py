@@ -207,9 +207,12 @@ async def test_a_retry_after_beyond_the_budget_is_not_waited_for(loopback, retry
     assert time.monotonic() - started < 3
 
 
-async def test_a_retry_after_date_is_understood(loopback):
-    """The header may hold a date; one in the past asks for no wait."""
-    loopback.script = [status(429, b"{}", "retry-after: Wed, 21 Oct 2015 07:28:00 GMT"), answer()]
+@pytest.mark.parametrize(
+    "value", ["Wed, 21 Oct 2015 07:28:00 GMT", "Wed, 21 Oct 2015 07:28:00 -0000", "soon", "-1", "Wed, 99 Oct", ""]
+)
+async def test_a_retry_after_date_is_understood(loopback, value):
+    """The header may hold a date; one in the past asks for no wait, and what is none asks for the usual one."""
+    loopback.script = [status(429, b"{}", f"retry-after: {value}"), answer()]
 
     reply, _ = await ask(config(loopback))
 

@@ -297,4 +297,7 @@ def _retry_after_s(value: str | None) -> float | None:
 
 
 def _seconds_until(date: str) -> float:
-    return max((parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds(), 0.0)
+    moment = parsedate_to_datetime(date)
+    if moment.tzinfo is None:  # "-0000": a time of an unknown zone, which HTTP has in UTC
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)
