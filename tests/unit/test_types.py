@@ -37,6 +37,12 @@ def test_an_unknown_cost_is_none_in_dollars_too():
     assert (unknown.cost_usd, known.cost_usd) == (None, 1.5)
 
 
+@pytest.mark.parametrize(("created", "taken"), [(17.9, 17), (10**400, 0), (math.inf, 0), (-1, 0), (True, 0), ("1", 0)])
+def test_a_date_that_is_none_is_0(created, taken):
+    """A provider may send anything; a number of seconds is taken, and nothing else."""
+    assert ChatCompletionChunk.from_raw({"id": "c", "created": created, "choices": []}).created == taken
+
+
 def test_a_chunk_without_choices_carries_the_usage():
     """The last chunk of a stream may hold nothing else."""
     chunk = ChatCompletionChunk.from_raw(
