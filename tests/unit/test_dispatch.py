@@ -150,6 +150,15 @@ def test_a_chunk_of_usage_may_have_null_for_choices():
     assert assembler.is_finished
 
 
+def test_a_usage_beside_a_piece_of_text_is_not_the_last_word():
+    """Zeros in the first chunk are not what a stream that broke off cost; in the last one they are."""
+    zeros = {"prompt_tokens": 0, "completion_tokens": 0}
+    begun = assembled([{**chunk({"content": "a"}), "usage": zeros}])
+    ended = assembled([{**chunk({"content": "a"}, "stop"), "usage": zeros}])
+
+    assert (begun.usage, ended.usage) == (None, zeros)
+
+
 def test_endless_empty_lines_of_data_are_refused():
     """Lines without a letter add up too."""
     parser = EventStreamParser()

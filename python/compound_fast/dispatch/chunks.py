@@ -34,6 +34,7 @@ class ChunkAssembler:
         self._fields = _Fields()
         self._choices: dict[int, _ChoiceParts] = {}
         self._usage: object = None
+        self._is_usage_final = False
 
     def add(self, chunk: JsonObject) -> None:
         """Take the next chunk.
@@ -56,6 +57,7 @@ class ChunkAssembler:
             self._fields.add(chunk, _CHUNK)
         if chunk.get("usage") is not None:
             self._usage = chunk["usage"]
+            self._is_usage_final = not chunk.get("choices")
 
     @property
     def is_finished(self) -> bool:
@@ -74,8 +76,11 @@ class ChunkAssembler:
 
     @property
     def usage(self) -> object:
-        """The last usage that a chunk carried, as it came; None where none did."""
-        return self._usage
+        """The usage that closes the stream, as it came; None where that has not come.
+
+        Some servers send a running one, or zeros, beside each piece of text: those count once the choices have ended.
+        """
+        return self._usage if self._is_usage_final or self.is_finished else None
 
     def completion(self) -> JsonObject:
         """Return the completion object; `usage` only where a chunk carried it."""
