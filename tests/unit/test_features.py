@@ -40,6 +40,22 @@ def test_to_dict_holds_every_field() -> None:
     assert (as_dict["reasoning_words"], as_dict["sentences"], as_dict["is_question"]) == (2, 2, True)
 
 
+@pytest.mark.parametrize(
+    ("text", "language", "script"),
+    [
+        ("Where is my order, it should have been here yesterday?", "en", "latin"),
+        ("Waar is mijn bestelling, die had hier gisteren al moeten zijn?", "nl", "latin"),
+        ("Где мой заказ, он должен был прийти ещё вчера?", "ru", "cyrillic"),
+        ("12 + 30", None, None),
+    ],
+)
+def test_language_and_script_are_known(text: str, language: str | None, script: str | None) -> None:
+    """A sentence has a language and a script; a text without letters has neither."""
+    found = features(text)
+
+    assert (found.language, found.script) == (language, script)
+
+
 @given(st.text(max_size=200))
 def test_any_text_has_features(text: str) -> None:
     """No text is refused, and counts agree with Python's own."""

@@ -17,7 +17,7 @@ pub struct PyFeatures {
 }
 
 /// What `to_dict` holds, in order.
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 29] = [
     "chars",
     "bytes",
     "words",
@@ -27,6 +27,8 @@ const NAMES: [&str; 27] = [
     "question_type",
     "has_code",
     "code_family",
+    "language",
+    "script",
     "maths_signs",
     "foreign",
     "negations",
@@ -171,6 +173,16 @@ impl PyFeatures {
     #[getter]
     fn code_family(&self) -> Option<&'static str> {
         self.read().code_family
+    }
+
+    #[getter]
+    fn language(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        gil::detached(py, || self.analysis.language())
+    }
+
+    #[getter]
+    fn script(&self) -> Option<&'static str> {
+        features::script(self.analysis.request().text())
     }
 
     #[getter]

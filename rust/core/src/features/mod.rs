@@ -6,6 +6,7 @@
 
 mod analysis;
 mod intent;
+mod language;
 pub mod lexicon;
 mod ngrams;
 mod scan;
@@ -15,6 +16,7 @@ mod vector;
 
 pub use self::analysis::Analysis;
 pub use self::intent::{QuestionType, Task};
+pub use self::language::{language, script};
 use self::lexicon::{Lexicon, flag};
 pub use self::ngrams::{Sparse, hashed_ngrams};
 use self::scan::{Kind, Scan, Token, scan};
