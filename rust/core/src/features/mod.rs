@@ -8,6 +8,7 @@ mod analysis;
 mod intent;
 mod language;
 pub mod lexicon;
+mod markup;
 mod ngrams;
 mod scan;
 mod signature;
@@ -48,6 +49,8 @@ pub struct Features {
     pub code_family: Option<&'static str>,
     /// Signs and words of mathematics.
     pub maths_signs: usize,
+    /// Signs of markup: closing and empty tags, bold marks, links.
+    pub markup_signs: usize,
     /// Share of the words' bytes that are not ASCII letters, in [0, 1].
     pub foreign: f32,
     /// Words that turn a statement round.
@@ -115,6 +118,7 @@ impl<'a> Reader<'a> {
         let features = Features {
             chars: text.chars().count(),
             bytes: text.len(),
+            markup_signs: markup::signs(text.as_bytes()),
             questions: found.questions,
             slots,
             ..Features::default()

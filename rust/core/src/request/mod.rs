@@ -7,6 +7,7 @@
 
 pub mod canonical;
 mod fingerprint;
+mod shape;
 
 use std::hash::Hasher;
 
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use siphasher::sip::SipHasher13;
 
 pub use self::fingerprint::FingerprintKey;
+pub use self::shape::{Layout, Shape};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Fields that never change the answer, so that they are no part of the context.
@@ -43,7 +45,6 @@ pub struct Request {
     tenant: String,
     namespace: String,
     model: String,
-    is_stream: bool,
     /// Canonical text of the last user turn.
     text: String,
     /// Whether the last message is a user's and holds text, so that it can be compared by meaning.
@@ -51,21 +52,6 @@ pub struct Request {
     identity: Vec<u8>,
     context: Vec<u8>,
     shape: Shape,
-}
-
-/// Numbers about the request that need no look at its text.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// Messages in all.
-    pub turns: u32,
-    /// Tools offered.
-    pub tools: u32,
-    /// Content parts that are not text: images, audio, files.
-    pub media: u32,
-    /// Whether JSON or a schema is asked for.
-    pub wants_json: bool,
-    /// `max_completion_tokens`, or the older `max_tokens`.
-    pub max_output_tokens: Option<u32>,
 }
 
 impl Request {
@@ -94,11 +80,12 @@ impl Request {
             Some(_) => return Err(fault("`model` is not a name; leave it out or say \"auto\" to have one chosen")),
         };
         let model = model.to_owned();
-        let is_stream = matches!(fields.get("stream"), Some(Value::Bool(true)));
 
         let mut reader = Reader::default();
-        reader.messages(messages)?;
+        let asked = messages.iter().rposition(|message| message["role"] == "user");
+        reader.messages(messages, asked)?;
         reader.parameters(&fields);
+        let shape = Shape::read(&fields, messages, asked);
         let mut identity = Vec::with_capacity(tenant.len() + namespace.len() + model.len() + 24);
         for part in [tenant, namespace, &model] {
             identity.extend_from_slice(&(part.len() as u64).to_le_bytes());
@@ -107,12 +94,11 @@ impl Request {
         Ok(Self {
             tenant: tenant.to_owned(),
             namespace: namespace.to_owned(),
-            is_stream,
             text: reader.text,
             has_text_turn: reader.has_text_turn,
             identity,
             context: reader.context,
-            shape: reader.shape,
+            shape,
             model,
             body,
         })
@@ -140,7 +126,7 @@ impl Request {
 
     /// Whether the answer is to be streamed.
     pub fn is_stream(&self) -> bool {
-        self.is_stream
+        self.shape.is_stream
     }
 
     /// Canonical text of the last user turn; empty where there is none.
@@ -189,13 +175,10 @@ struct Reader {
     text: String,
     has_text_turn: bool,
     context: Vec<u8>,
-    shape: Shape,
 }
 
 impl Reader {
-    fn messages(&mut self, messages: &[Value]) -> Result<()> {
-        self.shape.turns = u32::try_from(messages.len()).unwrap_or(u32::MAX);
-        let asked = messages.iter().rposition(|message| message["role"] == "user");
+    fn messages(&mut self, messages: &[Value], asked: Option<usize>) -> Result<()> {
         let mut scratch = String::new();
         for (position, message) in messages.iter().enumerate() {
             let Value::Object(fields) = message else {
@@ -242,7 +225,6 @@ impl Reader {
                         }
                         canonical::push_text(text, content);
                     } else if part["type"].is_string() {
-                        self.shape.media += 1;
                         self.context.push(b'p');
                         // Where the part stands among the words matters: "this one <image> not that one".
                         self.context.extend_from_slice(&(text.len() as u64).to_le_bytes());
@@ -259,17 +241,6 @@ impl Reader {
 
     fn parameters(&mut self, fields: &Map<String, Value>) {
         for (key, value) in fields {
-            match (key.as_str(), value) {
-                ("tools", Value::Array(tools)) => self.shape.tools = u32::try_from(tools.len()).unwrap_or(u32::MAX),
-                ("response_format", Value::Object(format)) => {
-                    let kind = format.get("type").and_then(Value::as_str);
-                    self.shape.wants_json = matches!(kind, Some("json_object" | "json_schema"));
-                }
-                ("max_tokens" | "max_completion_tokens", value) => {
-                    self.shape.max_output_tokens = value.as_u64().and_then(|limit| u32::try_from(limit).ok());
-                }
-                _ => {}
-            }
             if !NO_CONTEXT.contains(&key.as_str()) && !is_default(key, value) {
                 self.context.push(b'f');
                 canonical::push_json(&mut self.context, &Value::String(key.clone()));
