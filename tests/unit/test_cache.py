@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 
 import pytest
 
@@ -166,3 +169,41 @@ def test_an_error_never_shows_the_prompt() -> None:
         cf.SemanticCache().get(b'{"messages": [{"role": "user", "content": "my secret" 7}]}')
 
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_child_forked_while_threads_are_inside_the_cache_can_use_it() -> None:
+    """A fork waits until no thread holds the lock, so that the child never finds it taken."""
+    cache = cf.SemanticCache()
+    cache.put("Where is my order?", "there")
+    is_over = threading.Event()
+
+    def work(number: int) -> None:
+        while not is_over.is_set():
+            cache.put(f"question of thread {number} about many things", "x" * 1000)
+            cache.get("another question about other things")
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(100):
+            child = os.fork()
+            if child == 0:
+                signal.alarm(5)  # ends a child that hangs
+                os._exit(0 if cache.get("Where is my order?") else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.parametrize("body", [{"compound": {"tenant": "a"}}, {"compound": None}])
+def test_options_in_a_body_are_refused_and_not_overlooked(body: dict[str, object]) -> None:
+    """A tenant that stands in the body would otherwise be no tenant at all."""
+    request = {"messages": [{"role": "user", "content": "hi"}], **body}
+
+    with pytest.raises(cf.TextError, match="pass tenant="):
+        cf.SemanticCache().get(request)

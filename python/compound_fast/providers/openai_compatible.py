@@ -126,7 +126,6 @@ class OpenAICompatibleProvider:
     @staticmethod
     def _body(call: ProviderCall, *, stream: bool) -> bytes:
         body: JsonObject = json.loads(call.request.body)
-        body.pop("compound", None)
         body.pop("stream", None)
         body.pop("stream_options", None)
         body["model"] = call.model.upstream_model

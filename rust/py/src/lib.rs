@@ -6,6 +6,7 @@ mod embed;
 mod engine;
 mod errors;
 mod features;
+mod fork;
 mod gil;
 mod index;
 mod meter;
@@ -42,6 +43,7 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        super::fork::register(module.py())?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))
     }
 }

@@ -48,11 +48,6 @@ impl PyRequest {
     }
 
     #[getter]
-    fn stream(&self) -> bool {
-        self.analysis.request().is_stream()
-    }
-
-    #[getter]
     fn text(&self) -> &str {
         self.analysis.request().text()
     }

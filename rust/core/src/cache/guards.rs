@@ -1,9 +1,8 @@
 //! What a vector cannot tell apart: a guard refuses a neighbour whatever its similarity.
 //!
-//! Numbers, ids, amounts and dates need no guard here: requests whose slots differ never meet (see `features`).
+//! Numbers, ids, amounts, dates and signs need no guard here: requests whose literals differ never meet (see `features`).
 
-use crate::features::{Features, are_turned, lexicon};
-use crate::store::Signature;
+use crate::features::{LexicalSignature, lexicon};
 
 /// Why a neighbour was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +13,10 @@ pub enum Guard {
     Antonym,
     /// The two name the same objects the other way round: "from A to B", "from B to A".
     Direction,
+    /// The two hold the same words in another order: "does Alice owe Bob", "does Bob owe Alice".
+    Order,
+    /// The two mean other persons: "what is my name", "what is your name".
+    Person,
     /// One waits for what the other asks for: "I'm waiting for a refund of $5", "refund $5".
     Waiting,
 }
@@ -25,19 +28,10 @@ impl Guard {
             Self::Negation => "negation",
             Self::Antonym => "antonym",
             Self::Direction => "direction",
+            Self::Order => "order",
+            Self::Person => "person",
             Self::Waiting => "waiting",
         }
-    }
-}
-
-/// What the guards keep of a text.
-pub fn signature(features: &Features) -> Signature {
-    let found = &features.signature;
-    Signature {
-        is_negated: found.is_negated,
-        antonym_sides: found.antonym_sides,
-        is_waiting: found.is_waiting,
-        directions: found.directions,
     }
 }
 
@@ -48,7 +42,7 @@ const SHORT: usize = 8;
 const KNOWN: f32 = 0.5;
 
 /// Least similarity for a text of which the embedder knows less: then only nearly the same words are the same request.
-const UNKNOWN_FLOOR: f32 = 0.98;
+const UNKNOWN_FLOOR: f32 = 0.999;
 
 /// The least similarity for a hit on a text of so many words, where `floor` is the least for a short one of which the
 /// embedder knows enough (`coverage`, in [0, 1]).
@@ -63,13 +57,17 @@ pub fn threshold(floor: f32, words: usize, coverage: f32) -> f32 {
 }
 
 /// The first guard that refuses to serve one request with the answer to the other.
-pub fn refuse(one: Signature, other: Signature) -> Option<Guard> {
+pub fn refuse(one: &LexicalSignature, other: &LexicalSignature) -> Option<Guard> {
     if one.is_negated != other.is_negated {
         Some(Guard::Negation)
     } else if lexicon::are_opposed(one.antonym_sides, other.antonym_sides) {
         Some(Guard::Antonym)
-    } else if are_turned(&one.directions, &other.directions) {
+    } else if one.is_turned(other) {
         Some(Guard::Direction)
+    } else if one.is_rearranged(other) {
+        Some(Guard::Order)
+    } else if one.means_others(other) {
+        Some(Guard::Person)
     } else if one.is_waiting != other.is_waiting {
         Some(Guard::Waiting)
     } else {
@@ -80,10 +78,11 @@ pub fn refuse(one: Signature, other: Signature) -> Option<Guard> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::Features;
 
     fn refused(one: &str, other: &str) -> Option<Guard> {
-        let signature = |text| signature(&Features::of_text(text));
-        refuse(signature(one), signature(other))
+        let signature = |text| Features::of_text(text).signature;
+        refuse(&signature(one), &signature(other))
     }
 
     #[test]
@@ -103,7 +102,7 @@ mod tests {
     #[test]
     fn a_text_that_the_embedder_does_not_know_has_to_be_nearly_the_same() {
         assert!((threshold(0.7, 3, 0.2) - UNKNOWN_FLOOR).abs() < 1e-6);
-        assert!((threshold(0.99, 3, 0.2) - 0.99).abs() < 1e-6);
+        assert!((threshold(0.9995, 3, 0.2) - 0.9995).abs() < 1e-6);
     }
 
     #[test]
@@ -118,6 +117,19 @@ mod tests {
         let there = "How do I migrate from Postgres to MySQL?";
         assert_eq!(refused(there, "How do I migrate from MySQL to Postgres?"), Some(Guard::Direction));
         assert_eq!(refused(there, "I want to migrate to MySQL from Postgres"), None);
+    }
+
+    #[test]
+    fn exchanged_names_are_refused() {
+        assert_eq!(refused("Does Alice owe Bob money?", "Does Bob owe Alice money?"), Some(Guard::Order));
+        assert_eq!(refused("Will the dog bite the man?", "Will the man bite the dog?"), Some(Guard::Order));
+        assert_eq!(refused("Does Alice owe Bob money?", "does Alice owe Bob some money"), None);
+    }
+
+    #[test]
+    fn other_persons_are_refused() {
+        assert_eq!(refused("What is my name?", "What is your name?"), Some(Guard::Person));
+        assert_eq!(refused("cancel my order", "can you cancel my order"), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! *Who asks and how* is an exact partition; *what is asked* is compared inside it. The exact tier is one hash and one
 //! look-up. The semantic tier compares the frame (the text without its slots) with those of requests in the same scope
-//! that carry the same slots, and lets the guards refuse what a vector cannot tell apart.
+//! that carry the same slots and signs in the same order, and lets the guards refuse what a vector cannot tell apart.
 
 mod found;
 mod guards;
@@ -15,14 +15,14 @@ use parking_lot::Mutex;
 
 pub use self::found::{Candidate, Explanation, Hit, HitKind};
 pub use self::guards::Guard;
-use self::state::{PARTITION_BYTES, Probe, State};
+use self::state::{Entry, PARTITION_BYTES, Probe, State, Store};
 pub use self::stats::CacheStats;
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::Analysis;
+use crate::features::{Analysis, LexicalSignature};
 use crate::request::FingerprintKey;
-use crate::store::{Answer, Entry, Signature, Store};
+use crate::store::Answer;
 
 /// How a cache is made. [`Cache::new`] checks the ranges.
 #[derive(Debug, Clone)]
@@ -164,7 +164,7 @@ impl Cache {
             id,
             fingerprint,
             partition: probe.as_ref().map_or(0, |probe| probe.partition),
-            signature: probe.as_ref().map_or_else(Signature::default, |probe| probe.signature),
+            signature: probe.as_ref().map_or_else(LexicalSignature::default, |probe| probe.signature),
             answer: Arc::new(answer),
             born_ms: now_ms,
             expires_ms,
@@ -251,9 +251,9 @@ impl Cache {
         let (vector, coverage) =
             analysis.with_embedding(&*self.embedder, |embedding| (embedding.vector.clone(), embedding.coverage));
         Probe {
-            partition: self.key.partition(scope, features.slots.key()),
+            partition: self.key.partition(scope, &features.literals()),
             vector,
-            signature: guards::signature(features),
+            signature: features.signature,
             threshold: guards::threshold(floor, features.words, coverage),
         }
     }

@@ -6,11 +6,18 @@ use std::sync::Arc;
 use super::found::{Candidate, Hit, HitKind};
 use super::guards;
 use super::stats::CacheStats;
+use crate::features::LexicalSignature;
 use crate::index::{FlatIndex, Neighbour};
-use crate::store::{Entry, Signature, Slot, Store};
+use crate::store::{self, Slot};
+
+pub(super) type Entry = store::Entry<LexicalSignature>;
+pub(super) type Store = store::Store<LexicalSignature>;
 
 /// How many neighbours are looked at before the semantic tier gives up: a refused one lets the next one through.
 const CANDIDATES: usize = 4;
+
+/// How far the clock may step back. An entry that seems to be born later than that is dropped: nobody knows its age.
+const SKEW_MS: u64 = 5_000;
 
 /// What a partition spends beside its vectors: its place in the map and the index itself.
 pub(super) const PARTITION_BYTES: usize = 2 * (size_of::<u128>() + size_of::<FlatIndex>() + 1);
@@ -18,7 +25,7 @@ pub(super) const PARTITION_BYTES: usize = 2 * (size_of::<u128>() + size_of::<Fla
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) store: Store,
-    /// One index for each (scope, slots); its ids are store slots.
+    /// One index for each (scope, literals); its ids are store slots.
     pub(super) partitions: HashMap<u128, FlatIndex>,
     pub(super) index_bytes: usize,
     pub(super) entries_made: u64,
@@ -29,7 +36,7 @@ pub(super) struct State {
 pub(super) struct Probe {
     pub(super) partition: u128,
     pub(super) vector: Vec<f32>,
-    pub(super) signature: Signature,
+    pub(super) signature: LexicalSignature,
     pub(super) threshold: f32,
 }
 
@@ -39,7 +46,8 @@ impl State {
     }
 
     pub(super) fn is_live(&self, slot: Slot, now_ms: u64) -> bool {
-        self.store.get(slot).is_some_and(|entry| now_ms < entry.expires_ms)
+        let is_young = |entry: &Entry| now_ms < entry.expires_ms && entry.born_ms <= now_ms.saturating_add(SKEW_MS);
+        self.store.get(slot).is_some_and(is_young)
     }
 
     pub(super) fn hit(&self, slot: Slot, kind: HitKind, similarity: f32, now_ms: u64) -> Option<Hit> {
@@ -72,11 +80,11 @@ impl State {
         let found = index.search(&probe.vector, CANDIDATES, floor).unwrap_or_default();
         let with_entry = |neighbour: Neighbour| {
             let slot = Slot::try_from(neighbour.id).ok()?;
-            let entry = self.store.get(slot).filter(|entry| now_ms < entry.expires_ms)?;
+            let entry = self.store.get(slot).filter(|_| self.is_live(slot, now_ms))?;
             let candidate = Candidate {
                 entry_id: entry.id,
                 similarity: neighbour.similarity,
-                refused_by: guards::refuse(probe.signature, entry.signature),
+                refused_by: guards::refuse(&probe.signature, &entry.signature),
             };
             Some((slot, candidate))
         };

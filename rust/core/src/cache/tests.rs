@@ -75,6 +75,59 @@ fn a_guard_refuses_what_the_vector_would_serve() {
 }
 
 #[test]
+fn what_a_vector_of_words_cannot_see_is_no_hit() {
+    for (one, other) in [
+        ("Divide 10 by 2", "Divide 2 by 10"),
+        ("Divide 100000 by 5", "Divide 5 by 100000"),
+        ("Transfer $100 from account 11111 to 22222", "Transfer $100 from account 22222 to 11111"),
+        ("How do I upgrade from 3.9 to 3.11?", "How do I upgrade from 3.11 to 3.9?"),
+        ("Open from 2024-05-01 to 2024-06-01?", "Open from 2024-06-01 to 2024-05-01?"),
+        ("What is 5 + 3?", "What is 5 - 3?"),
+        ("Is x > y for these?", "Is x < y for these?"),
+        ("a == b in this language", "a != b in this language"),
+        ("what is 2^3", "what is 2*3"),
+        ("How cold is -5 degrees", "How cold is 5 degrees"),
+        ("Was the answer good? \u{1f44d}", "Was the answer good? \u{1f44e}"),
+        ("Add ½ cup of sugar", "Add ¼ cup of sugar"),
+        ("كم ثمن ٥ كتب", "كم ثمن ٦ كتب"),
+        ("is x² a square", "is x³ a square"),
+        ("Does Alice owe Bob money?", "Does Bob owe Alice money?"),
+        ("rename 'a.txt' to 'b.txt'", "rename 'b.txt' to 'a.txt'"),
+        ("Wie kann ich meine Bestellung stornieren?", "Wie kann ich meine Bestellung nicht stornieren?"),
+        ("Puedo devolver el pedido", "no Puedo devolver el pedido"),
+    ] {
+        let (cache, _) = cache_with(CacheConfig { similarity_threshold: 0.5, ..CacheConfig::default() });
+        cache.put(&ask(one), answer(one), None);
+        assert!(cache.get(&ask(other)).is_none(), "{one} | {other}");
+    }
+}
+
+#[test]
+fn a_full_cache_never_loses_more_than_the_new_entry_needs() {
+    let (cache, _) = cache_with(CacheConfig { max_bytes: 1 << 20, ..CacheConfig::default() });
+    let mut before = 0;
+    for number in 0..2_000 {
+        cache.put(&ask(&format!("word{} other{} third{}", number * 7, number % 91, number % 37)), answer("x"), None);
+        let held = cache.len();
+        assert!(held + 80 >= before, "{before} entries, then {held}");
+        before = held;
+    }
+    assert!(before > 300 && cache.stats().evicted > 0, "{before}");
+}
+
+#[test]
+fn a_clock_that_steps_back_keeps_no_entry_alive() {
+    let (cache, clock) = cache_with(CacheConfig { ttl_ms: Some(60_000), ..CacheConfig::default() });
+    clock.set(100_000_000);
+    cache.put(&ask("hi"), answer("1"), None);
+
+    clock.set(100_000_000 - 1_000);
+    assert!(cache.get(&ask("hi")).is_some());
+    clock.set(100_000_000 - 50_000_000);
+    assert!(cache.get(&ask("hi")).is_none());
+}
+
+#[test]
 fn no_entry_crosses_tenants_or_system_prompts() {
     let cache = cache();
     cache.put(&ask_as("a", "Where is my order?"), answer("a's"), None);

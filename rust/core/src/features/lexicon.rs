@@ -55,6 +55,10 @@ pub mod flag {
     pub const ANTONYM: u32 = 1 << 22;
     /// Waits for something instead of asking for it.
     pub const WAITING: u32 = 1 << 23;
+    /// Means a person: the one who asks, the one who is asked, a third.
+    pub const PERSON: u32 = 1 << 24;
+    /// Softens a request: "can you", "could you".
+    pub const MODAL: u32 = 1 << 25;
     /// A word that may begin or be a slot.
     pub const SLOT: u32 = CURRENCY | WEEKDAY | MONTH | ORDINAL | NUMBER | HOUR;
     /// What is counted or kept.
@@ -111,10 +115,59 @@ impl WordKey {
         self.length > 3 && self.key & 0x00ff_ffff == 0x006e_2774
     }
 
+    /// A hash of the word without its ending.
+    ///
+    /// Endings go by three rules ("ies" -> "y"; "ing", "ed", "es", "s" where three letters stay; a doubled last letter
+    /// once), which is less than a stemmer and enough to join "refunding" and "refunds". The last eleven bytes and the
+    /// length count, for a longer word keeps no more once its ending is off.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "folded on purpose")]
+    pub fn stem(self) -> u32 {
+        const KEPT: u128 = (1 << 88) - 1;
+        let ends = |ending: &[u8]| {
+            self.length >= ending.len() + 3
+                && ending.iter().rev().enumerate().all(|(at, &byte)| self.end_byte(at) == byte)
+        };
+        let stem = if ends(b"ies") {
+            let cut = self.without(2);
+            Self { key: cut.key >> 8 << 8 | u128::from(b'y'), ..cut }
+        } else {
+            let cut = if ends(b"ing") {
+                self.without(3)
+            } else if ends(b"ed") || ends(b"es") {
+                self.without(2)
+            } else if ends(b"s") && self.end_byte(1) != b's' {
+                self.without(1)
+            } else {
+                self
+            };
+            // "cancelling" and "canceling", "stopped" and "stops"; and a mute "e": "store", "storing".
+            let is_doubled = cut.length < self.length && cut.length > 3 && cut.end_byte(0) == cut.end_byte(1);
+            let cut = cut.without(usize::from(is_doubled));
+            cut.without(usize::from(cut.length > 3 && cut.end_byte(0) == b'e'))
+        };
+        let kept = stem.key & KEPT;
+        let mixed = ((kept as u64) ^ (stem.length as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            ^ ((kept >> 64) as u64).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        ((mixed ^ mixed >> 32) as u32).max(1)
+    }
+
+    /// The byte so many places before the last one.
+    #[inline]
+    fn end_byte(self, places: usize) -> u8 {
+        self.key.to_le_bytes()[places]
+    }
+
+    /// The word without its last bytes.
+    #[inline]
+    fn without(self, bytes: usize) -> Self {
+        Self { key: self.key >> (8 * bytes), length: self.length - bytes }
+    }
+
     /// The word without a final "'s".
     fn without_genitive(self) -> Option<Self> {
         let is_one = self.length > 2 && self.key & 0xffff == 0x2773;
-        is_one.then(|| Self { key: self.key >> 16, length: self.length - 2 })
+        is_one.then(|| self.without(2))
     }
 }
 
@@ -156,6 +209,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         (include_str!("lexicon/openers.txt"), flag::OPENER),
         (include_str!("lexicon/hours.txt"), flag::HOUR),
         (include_str!("lexicon/waiting.txt"), flag::WAITING),
+        (include_str!("lexicon/persons.txt"), flag::PERSON),
+        (include_str!("lexicon/modals.txt"), flag::MODAL),
     ] {
         for line in lines(list) {
             let (word, value) = line.split_once(' ').unwrap_or((line, ""));
@@ -295,6 +350,23 @@ mod tests {
         for (id, &key) in TABLE.keys.iter().enumerate().skip(1) {
             assert_eq!(TABLE.find(key) as usize, id);
         }
+    }
+
+    #[test]
+    fn words_are_compared_without_their_endings() {
+        let stem = |word: &str| WordKey::of(&word.to_lowercase()).stem();
+        for (one, other) in [
+            ("cancel", "canceling"),
+            ("cancels", "cancelling"),
+            ("refunds", "Refunding"),
+            ("story", "stories"),
+            ("store", "storing"),
+            ("stopped", "stop"),
+            ("internationalization", "Internationalizations"),
+        ] {
+            assert_eq!(stem(one), stem(other), "{one} {other}");
+        }
+        assert_ne!(stem("pass"), stem("pas"));
     }
 
     #[test]

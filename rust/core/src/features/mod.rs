@@ -21,7 +21,7 @@ pub use self::language::{language, script};
 use self::lexicon::{Lexicon, flag};
 pub use self::ngrams::{Sparse, hashed_ngrams};
 use self::scan::{Kind, Scan, Token, scan};
-pub use self::signature::{LexicalSignature, are_turned};
+pub use self::signature::LexicalSignature;
 pub use self::slots::{Slot, SlotKind, Slots};
 pub use self::vector::{SCHEMA_VERSION, schema};
 use crate::request::Request;
@@ -77,6 +77,8 @@ pub struct Features {
     pub signature: LexicalSignature,
     /// Slots and frame.
     pub slots: Slots,
+    /// Signs that change what is asked, in the order of the text: "+", "<", "👍". Empty in plain prose.
+    pub signs: String,
 }
 
 impl Features {
@@ -90,7 +92,22 @@ impl Features {
         let found = scan(text);
         let mut reader = Reader::new(text, &found);
         reader.run(&found.tokens);
-        reader.finish(&found)
+        reader.finish(found)
+    }
+
+    /// What has to be the same, byte for byte, before two texts are compared by meaning: the slots in the order of the
+    /// text, and the signs. Empty where there are neither.
+    ///
+    /// The order counts: "divide 10 by 2" is not "divide 2 by 10", and a vector of the frame sees neither number.
+    pub fn literals(&self) -> Vec<u8> {
+        let mut literals = Vec::new();
+        for slot in &self.slots.slots {
+            literals.push(slot.kind as u8);
+            literals.extend_from_slice(slot.value.as_bytes());
+            literals.push(0xff); // no byte of UTF-8
+        }
+        literals.extend_from_slice(self.signs.as_bytes());
+        literals
     }
 
     /// Whether a task is named.
@@ -173,7 +190,7 @@ impl<'a> Reader<'a> {
         let word = || &text[token.start as usize..token.end as usize];
         self.intent.word(word, token.flags);
         if !is_slot {
-            self.signature.word(word, token.flags);
+            self.signature.word(token, || self.lexicon.entry(token.entry).number);
         }
     }
 
@@ -200,6 +217,10 @@ impl<'a> Reader<'a> {
     #[inline]
     fn keep(&mut self, token: Token) {
         if matches!(token.kind, Kind::End | Kind::Money | Kind::Percent | Kind::Hash) {
+            // A sign that belongs to no slot: "x % y".
+            if token.kind != Kind::End {
+                self.features.signs.push_str(&self.text[token.start as usize..token.end as usize]);
+            }
             return;
         }
         let (start, end) = (token.start as usize, token.end as usize);
@@ -223,7 +244,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn finish(self, found: &Scan) -> Features {
+    fn finish(self, found: Scan) -> Features {
         let Self { mut features, intent, signature, code, letters, .. } = self;
         let frame = &mut features.slots.frame;
         if frame.is_ascii() {
@@ -244,6 +265,7 @@ impl<'a> Reader<'a> {
         features.code_family = features.has_code.then(|| code.family()).flatten();
         features.maths_signs = found.maths_signs;
         features.foreign = if letters == 0 { 0.0 } else { found.foreign_bytes as f32 / letters as f32 };
+        features.signs.insert_str(0, &found.signs.finish());
         features.signature = signature.finish(features.negations % 2 == 1, features.antonym_sides);
         features
     }

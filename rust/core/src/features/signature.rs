@@ -1,9 +1,8 @@
-//! The lexical signature: what the cache's guards compare of a text, besides its vector. 176 bytes.
+//! The lexical signature: what the cache's guards compare of a text, besides its vector. 128 bytes.
 
 use super::lexicon::flag;
+use super::scan::Token;
 
-/// Most content words kept.
-const CONTENT: usize = 24;
 /// Most directions kept.
 const DIRECTIONS: usize = 6;
 
@@ -12,133 +11,109 @@ const DIRECTIONS: usize = 6;
 pub struct LexicalSignature {
     /// Whether the text holds an odd number of negations.
     pub is_negated: bool,
-    /// Sides of antonym pairs.
-    pub antonym_sides: u128,
-    /// Hashes of the stems of the first 24 content words, sorted, zeros last.
-    pub content: [u32; CONTENT],
     /// Whether the text waits for something ("I'm waiting for", "I expect") instead of asking for it.
     pub is_waiting: bool,
+    /// Sides of antonym pairs.
+    pub antonym_sides: u128,
     /// Up to six direction words with their objects ("from Oslo", "to Bergen"), in the order of the text, zeros last: a
     /// hash of the direction word in the upper half, of the stem of the first content word after it in the lower.
     pub directions: [u64; DIRECTIONS],
+    /// The stems of the content words whatever their order, and how many of them are objects of direction words.
+    pub content: u64,
+    /// The stems of the content words in their order. The object of a direction word counts with that word, wherever the
+    /// two stand: "from Oslo to Bergen", "to Bergen from Oslo".
+    pub arrangement: u64,
+    /// Who is meant, in the order of the text, four bits each and the last one lowest; the same one in a row counts once.
+    pub persons: u32,
 }
 
 impl LexicalSignature {
-    /// Content words in both, and in either.
-    pub fn overlap(&self, other: &Self) -> (usize, usize) {
-        let (one, two) = (words(&self.content), words(&other.content));
-        let shared = one.iter().filter(|word| two.binary_search(word).is_ok()).count();
-        (shared, one.len() + two.len() - shared)
+    /// Whether two texts name the same objects under exchanged direction words: "from A to B" and "from B to A".
+    pub fn is_turned(&self, other: &Self) -> bool {
+        let word = |direction: u64| direction >> 32;
+        let object = |direction: u64| direction & 0xffff_ffff;
+        let (mine, theirs) = (&self.directions, &other.directions);
+        mine.iter().any(|&mine| {
+            mine != 0
+                && theirs.iter().any(|&their| word(their) == word(mine) && object(their) != object(mine))
+                && theirs.iter().any(|&their| their != 0 && word(their) != word(mine) && object(their) == object(mine))
+        })
     }
-}
 
-/// Whether two texts name the same objects under exchanged direction words: "from A to B" and "from B to A".
-pub fn are_turned(one: &[u64; DIRECTIONS], other: &[u64; DIRECTIONS]) -> bool {
-    let word = |direction: u64| direction >> 32;
-    let object = |direction: u64| direction & 0xffff_ffff;
-    let differs = |&mine: &u64| {
-        mine != 0
-            && other.iter().any(|&theirs| word(theirs) == word(mine) && object(theirs) != object(mine))
-            && other.iter().any(|&theirs| theirs != 0 && word(theirs) != word(mine) && object(theirs) == object(mine))
-    };
-    one.iter().any(differs)
-}
+    /// Whether two texts say the same words in another order: "does Alice owe Bob", "does Bob owe Alice". A vector that is
+    /// a sum over words is blind to just this.
+    pub fn is_rearranged(&self, other: &Self) -> bool {
+        self.content == other.content && self.arrangement != other.arrangement
+    }
 
-/// The part that is used: words are sorted, zeros stand last.
-fn words(content: &[u32; CONTENT]) -> &[u32] {
-    let used = content.iter().position(|&word| word == 0).unwrap_or(CONTENT);
-    &content[..used]
+    /// Whether two texts mean other persons: "my name", "your name"; "did you email me", "did I email you".
+    ///
+    /// One text may leave a person out that the other one names: "I want you to cancel my order", "cancel my order".
+    pub fn means_others(&self, other: &Self) -> bool {
+        let people = |persons: u32| (0..8).fold(0u32, |held, at| held | 1 << (persons >> (4 * at) & 15)) & !1;
+        let (mine, theirs) = (people(self.persons), people(other.persons));
+        let is_nested = mine & theirs == mine || mine & theirs == theirs;
+        !is_nested
+            || mine == theirs && self.persons != other.persons && self.persons.ilog2() / 4 == other.persons.ilog2() / 4
+    }
 }
 
 /// Reads the words of a text in order.
 #[derive(Debug, Default)]
 pub struct Builder {
     signature: LexicalSignature,
-    content: usize,
     directions: usize,
     /// The direction word that waits for its object.
     waiting: Option<u32>,
+    /// The content words so far that are no objects, in order.
+    sequence: u64,
+    /// Whether the word before softens a request, if "you" follows.
+    after_modal: bool,
 }
 
 impl Builder {
-    /// The next word that is no part of a slot.
+    /// The next word that is no part of a slot; `number` reads the number of its entry.
     #[inline]
-    pub fn word<'a>(&mut self, word: impl Fn() -> &'a str, flags: u32) {
-        self.signature.is_waiting |= flags & flag::WAITING != 0;
+    pub fn word(&mut self, Token { flags, stem, .. }: Token, number: impl Fn() -> u32) {
+        let signature = &mut self.signature;
+        signature.is_waiting |= flags & flag::WAITING != 0;
+        let after_modal = std::mem::replace(&mut self.after_modal, flags & flag::MODAL != 0);
+        if flags & flag::PERSON != 0 {
+            let person = number();
+            let is_softened = after_modal && person == 2;
+            if !is_softened && signature.persons & 15 != person {
+                signature.persons = signature.persons << 4 | person;
+            }
+        }
         if flags & flag::DIRECTION != 0 {
-            self.waiting = Some(stem_hash(word()));
-            return;
-        }
-        if flags & flag::STOP != 0 || (self.content == CONTENT && self.waiting.is_none()) {
-            return;
-        }
-        let stem = stem_hash(word());
-        if let Some(word) = self.waiting.take()
-            && self.directions < DIRECTIONS
-        {
-            self.signature.directions[self.directions] = u64::from(word) << 32 | u64::from(stem);
-            self.directions += 1;
-        }
-        if self.content < CONTENT {
-            self.signature.content[self.content] = stem;
-            self.content += 1;
+            self.waiting = Some(stem);
+        } else if flags & flag::STOP == 0 {
+            let mixed = mix(u64::from(stem));
+            signature.content = signature.content.wrapping_add(mixed);
+            if let Some(word) = self.waiting.take() {
+                let direction = u64::from(word) << 32 | u64::from(stem);
+                signature.content = signature.content.wrapping_add(1);
+                signature.arrangement = signature.arrangement.wrapping_add(mix(direction));
+                if self.directions < DIRECTIONS {
+                    signature.directions[self.directions] = direction;
+                    self.directions += 1;
+                }
+            } else {
+                self.sequence = (self.sequence.rotate_left(23) ^ mixed).wrapping_mul(0x94d0_49bb_1331_11eb);
+            }
         }
     }
 
-    /// The signature, content words sorted and each kept once.
-    pub fn finish(mut self, is_negated: bool, antonym_sides: u128) -> LexicalSignature {
-        let used = &mut self.signature.content[..self.content];
-        used.sort_unstable();
-        let mut kept = 0;
-        for at in 0..used.len() {
-            if at == 0 || used[at] != used[kept - 1] {
-                used[kept] = used[at];
-                kept += 1;
-            }
-        }
-        used[kept..].fill(0);
-        LexicalSignature { is_negated, antonym_sides, ..self.signature }
+    /// The signature.
+    pub fn finish(self, is_negated: bool, antonym_sides: u128) -> LexicalSignature {
+        let arrangement = self.signature.arrangement.wrapping_add(self.sequence);
+        LexicalSignature { is_negated, antonym_sides, arrangement, ..self.signature }
     }
 }
 
-/// A hash of a word without its ending, lower case; never 0.
-///
-/// Endings go by three rules ("ies" -> "y"; "ing", "ed", "es", "s" where three letters stay; a doubled last letter once),
-/// which is less than a stemmer and enough to join "refunding" and "refunds".
-fn stem_hash(word: &str) -> u32 {
-    let bytes = word.as_bytes();
-    let is = |ending: &[u8]| {
-        bytes.len() >= ending.len() + 3 && bytes[bytes.len() - ending.len()..].eq_ignore_ascii_case(ending)
-    };
-    let (mut length, mut last) = (bytes.len(), None);
-    if is(b"ies") {
-        (length, last) = (length - 3, Some(b'y'));
-    } else if is(b"ing") {
-        length -= 3;
-    } else if is(b"ed") || is(b"es") {
-        length -= 2;
-    } else if is(b"s") && !bytes[bytes.len() - 2].eq_ignore_ascii_case(&b's') {
-        length -= 1;
-    }
-    // "cancelling" and "canceling", "stopped" and "stops"; "cancel", "cancels"; and a mute "e": "store", "storing".
-    if length < bytes.len()
-        && last.is_none()
-        && length > 3
-        && bytes[length - 1].eq_ignore_ascii_case(&bytes[length - 2])
-    {
-        length -= 1;
-    }
-    if last.is_none() && length > 3 && bytes[length - 1].eq_ignore_ascii_case(&b'e') {
-        length -= 1;
-    }
-    let mut hash = 0x811c_9dc5u32;
-    for &byte in &bytes[..length] {
-        hash = (hash ^ u32::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0193);
-    }
-    if let Some(byte) = last {
-        hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-    (hash ^ hash >> 15).max(1)
+fn mix(value: u64) -> u64 {
+    let mixed = value.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed ^ mixed >> 29).wrapping_mul(0x94d0_49bb_1331_11eb)
 }
 
 #[cfg(test)]
@@ -151,34 +126,43 @@ mod tests {
     }
 
     #[test]
-    fn words_are_compared_without_their_endings() {
-        for (one, other) in [
-            ("cancel", "canceling"),
-            ("cancels", "cancelling"),
-            ("refunds", "Refunding"),
-            ("story", "stories"),
-            ("store", "storing"),
-            ("stopped", "stop"),
-        ] {
-            assert_eq!(stem_hash(one), stem_hash(other), "{one} {other}");
-        }
-        assert_ne!(stem_hash("pass"), stem_hash("pas"));
+    fn the_same_words_in_another_order_are_rearranged() {
+        let one = signature("Does Alice owe Bob money?");
+
+        assert!(one.is_rearranged(&signature("does bob owes Alice the money")));
+        assert!(!one.is_rearranged(&signature("Does Alice owe Bob the money?")) && !one.is_rearranged(&one));
+        assert!(!one.is_rearranged(&signature("Does Carol owe Bob money?")));
+        let sent = signature("send the file to Anna and copy Tom");
+        assert!(sent.is_rearranged(&signature("send the file to Tom and copy Anna")));
+        assert!(!sent.is_rearranged(&signature("send the file and copy Tom to Anna")));
     }
 
     #[test]
-    fn content_words_overlap() {
-        let one = signature("please refund my order");
-        let other = signature("can I get the orders refunded today");
-
-        assert_eq!(one.overlap(&other), (2, 3));
-        assert_eq!(one.overlap(&one), (2, 2));
+    fn other_persons_are_meant() {
+        let differ = |one: &str, other: &str| signature(one).means_others(&signature(other));
+        for (one, other) in [
+            ("What is my name?", "What is your name?"),
+            ("Did you email me?", "Did I email you?"),
+            ("What did he say to her?", "What did she say to him?"),
+        ] {
+            assert!(differ(one, other) && differ(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("cancel my order", "can you cancel my order"),
+            ("cancel my order", "I want you to cancel my order"),
+            ("could you cancel the order", "I need to cancel my order"),
+            ("where is the order", "where is my order"),
+            ("", "my my my"),
+        ] {
+            assert!(!differ(one, other) && !differ(other, one), "{one} {other}");
+        }
     }
 
     #[test]
     fn exchanged_objects_are_turned() {
         let one = signature("book a train from Oslo to Bergen");
 
-        let turned = |other: &str| are_turned(&one.directions, &signature(other).directions);
+        let turned = |other: &str| one.is_turned(&signature(other));
         assert!(turned("book a train from Bergen to Oslo"));
         assert!(!turned("book a train from Oslo to Bergen") && !turned("train to Bergen from Oslo"));
         assert!(!turned("book a train from Oslo to Voss") && !turned(""));
@@ -186,6 +170,6 @@ mod tests {
 
     #[test]
     fn it_is_small() {
-        assert!(size_of::<LexicalSignature>() <= 256);
+        assert!(size_of::<LexicalSignature>() <= 128);
     }
 }

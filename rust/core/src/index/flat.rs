@@ -59,6 +59,10 @@ impl FlatIndex {
     pub fn add(&mut self, id: u64, vector: &[f32]) -> Result<()> {
         let scale = self.check(vector)?;
         self.remove(id);
+        if self.ids.len() == self.ids.capacity() {
+            // By an eighth, where a vector would double: a budget that counts spare capacity loses an eighth at most.
+            self.hold(self.ids.len() + self.ids.len() / 8 + 1);
+        }
         self.ids.push(id);
         self.rows.extend(vector.iter().map(|value| value * scale));
         self.tails.push(tail(vector) * scale);
@@ -73,12 +77,20 @@ impl FlatIndex {
         self.tails.swap_remove(at);
         self.rows.copy_within(last * self.dim.., at * self.dim);
         self.rows.truncate(last * self.dim);
-        if self.rows.capacity() > 4 * self.rows.len().max(self.dim) {
-            self.rows.shrink_to(2 * self.rows.len());
-            self.ids.shrink_to(2 * self.ids.len());
-            self.tails.shrink_to(2 * self.tails.len());
+        if self.ids.capacity() > 8 + 2 * last {
+            self.hold(last + last / 8);
         }
         true
+    }
+
+    /// Makes room for `entries` vectors, and for no more.
+    fn hold(&mut self, entries: usize) {
+        self.ids.shrink_to(entries);
+        self.ids.reserve_exact(entries - self.ids.len());
+        self.tails.shrink_to(entries);
+        self.tails.reserve_exact(entries - self.tails.len());
+        self.rows.shrink_to(entries * self.dim);
+        self.rows.reserve_exact(entries * self.dim - self.rows.len());
     }
 
     /// The `k` nearest vectors at or above `min_similarity`, nearest first; ties in the order of their ids.

@@ -1,7 +1,9 @@
 //! The canonical form: two requests that mean the same to every model have the same bytes.
 //!
 //! Text: Unicode NFC, no white space at either end, runs of white space as one blank. Nothing else; case and
-//! punctuation count. JSON: keys sorted, numbers normalised, `null` = absent. Looser sameness is the semantic tier's work.
+//! punctuation count. Text with layout (indented code, a nested list, a code fence) keeps its white space, for there it
+//! means something. JSON: keys sorted, numbers normalised; `null` is a value like any other. Looser sameness is the
+//! semantic tier's work.
 
 use serde_json::{Number, Value};
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
@@ -16,6 +18,9 @@ pub fn push_text(out: &mut String, text: &str) {
 }
 
 fn push_folded(out: &mut String, text: &str) {
+    if has_layout(text) {
+        return push_lines(out, text);
+    }
     let mut words = text.split_whitespace();
     if let Some(first) = words.next() {
         out.reserve(text.len());
@@ -24,6 +29,36 @@ fn push_folded(out: &mut String, text: &str) {
             out.push(' ');
             out.push_str(word);
         }
+    }
+}
+
+/// Whether white space says something in `text`: where code is fenced, or an indented line opens a list item or follows
+/// a line that opens a block ("if x:", "f = {"). Prose that somebody indented is still prose.
+fn has_layout(text: &str) -> bool {
+    if !text.contains(['\n', '\r']) {
+        return false;
+    }
+    let mut opens = false;
+    text.contains("```")
+        || text.split(['\n', '\r']).filter(|line| !line.trim().is_empty()).any(|line| {
+            let is_item = line.trim_start().starts_with(['-', '*', '+']);
+            let is_inside = line.starts_with(char::is_whitespace) && (opens || is_item);
+            opens = line.trim_end().ends_with([':', '{', '[', '(', ',', ';', '=', '>', '|', '\\']);
+            is_inside
+        })
+}
+
+/// White space as it is, but for blank lines before the first line, blanks after the last, and the kind of line break.
+fn push_lines(out: &mut String, text: &str) {
+    let text = text.trim_end();
+    let first = text.len() - text.trim_start().len();
+    let start = text[..first].rfind(['\n', '\r']).map_or(0, |at| at + 1);
+    let mut rest = text[start..].chars().peekable();
+    while let Some(c) = rest.next() {
+        if c == '\r' {
+            rest.next_if_eq(&'\n');
+        }
+        out.push(if c == '\r' { '\n' } else { c });
     }
 }
 
@@ -54,12 +89,10 @@ pub fn push_json(out: &mut Vec<u8>, value: &Value) {
         Value::Object(members) => {
             out.push(b'{');
             for (key, member) in members {
-                if !member.is_null() {
-                    push_string(out, key);
-                    out.push(b':');
-                    push_json(out, member);
-                    out.push(b',');
-                }
+                push_string(out, key);
+                out.push(b':');
+                push_json(out, member);
+                out.push(b',');
             }
             out.push(b'}');
         }
@@ -104,13 +137,26 @@ mod tests {
     }
 
     #[test]
+    fn layout_is_kept_where_it_means_something() {
+        let inside = "for x in y:\n    a(x)\n    b(x)";
+        let outside = "for x in y:\n    a(x)\nb(x)";
+        assert_eq!(text(inside), inside);
+        assert_eq!(text(&format!("\r\n\n{}\r\n ", inside.replace('\n', "\r\n"))), inside);
+        assert_ne!(text(inside), text(outside));
+        assert_ne!(text(&format!("    {inside}")), text(inside));
+        assert_ne!(text("```\na  b\n```"), text("```\na b\n```"));
+        assert_eq!(text("one\n \ntwo\n"), "one two");
+    }
+
+    #[test]
     fn composed_and_decomposed_text_is_one() {
         assert_eq!(text("cafe\u{301}"), text("caf\u{e9}"));
     }
 
     #[test]
-    fn key_order_number_form_and_null_do_not_count() {
-        assert_eq!(json(r#"{"b":1.0,"a":[1e0,-0.0]}"#), json(r#"{"a":[1,0],"b":1,"c":null}"#));
+    fn key_order_and_number_form_do_not_count() {
+        assert_eq!(json(r#"{"b":1.0,"a":[1e0,-0.0]}"#), json(r#"{"a":[1,0],"b":1}"#));
+        assert_ne!(json(r#"{"const":null}"#), json("{}"));
         assert_ne!(json(r#"{"a":1}"#), json(r#"{"a":1.5}"#));
         assert_ne!(json(r#"{"a":"1"}"#), json(r#"{"a":1}"#));
         assert_ne!(json(r#"[["a"],"b"]"#), json(r#"[["a","b"]]"#));

@@ -10,7 +10,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use super::Request;
 
 /// Version of the canonical form and of what the scope holds.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The secret key of one cache's fingerprints.
 #[derive(Clone)]
@@ -38,9 +38,9 @@ impl FingerprintKey {
         self.hash(b'x', &[&scope.to_le_bytes(), request.text().as_bytes()])
     }
 
-    /// A part of a scope, named by further bytes.
-    pub fn partition(&self, scope: u128, slot_key: u64) -> u128 {
-        self.hash(b'p', &[&scope.to_le_bytes(), &slot_key.to_le_bytes()])
+    /// A part of a scope, named by what its requests share to the byte.
+    pub fn partition(&self, scope: u128, literals: &[u8]) -> u128 {
+        self.hash(b'p', &[&scope.to_le_bytes(), literals])
     }
 
     /// The id of the `count`-th entry that a cache makes.

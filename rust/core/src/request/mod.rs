@@ -19,8 +19,7 @@ pub use self::shape::{Layout, Shape};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Fields that never change the answer, so that they are no part of the context.
-const NO_CONTEXT: [&str; 13] = [
-    "compound",
+const NO_CONTEXT: [&str; 11] = [
     "messages",
     "metadata",
     "model",
@@ -31,7 +30,6 @@ const NO_CONTEXT: [&str; 13] = [
     "store",
     "stream",
     "stream_options",
-    "text",
     "user",
 ];
 
@@ -80,6 +78,11 @@ impl Request {
             Some(_) => return Err(fault("`model` is not a name; leave it out or say \"auto\" to have one chosen")),
         };
         let model = model.to_owned();
+        if fields.contains_key("compound") {
+            let context =
+                "the body holds `compound`; its options are arguments here: pass tenant=..., and leave it out";
+            return Err(fault(context));
+        }
 
         let mut reader = Reader::default();
         let asked = messages.iter().rposition(|message| message["role"] == "user");
@@ -122,11 +125,6 @@ impl Request {
     /// The model asked for; `"auto"` where it is to be chosen.
     pub fn model(&self) -> &str {
         &self.model
-    }
-
-    /// Whether the answer is to be streamed.
-    pub fn is_stream(&self) -> bool {
-        self.shape.is_stream
     }
 
     /// Canonical text of the last user turn; empty where there is none.

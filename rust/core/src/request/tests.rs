@@ -37,6 +37,7 @@ fn everything_that_may_change_the_answer_changes_the_fingerprint() {
         r#"{"messages":[{"role":"user","content":"hi"}],"tools":[{"type":"function"}]}"#.to_owned(),
         r#"{"messages":[{"role":"user","content":"hi"}],"response_format":{"type":"json_object"}}"#.to_owned(),
         r#"{"messages":[{"role":"user","content":"hi"}],"some_new_field":true}"#.to_owned(),
+        r#"{"messages":[{"role":"user","content":"hi"}],"text":{"verbosity":"low"}}"#.to_owned(),
         r#"{"messages":[{"role":"user","content":"hi","name":"bob"}]}"#.to_owned(),
         r#"{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":""}]}"#.to_owned(),
         r#"{"messages":[{"role":"user","content":[{"type":"text","text":"hi"},{"type":"image_url","image_url":{"url":"u"}}]}]}"#.to_owned(),
@@ -127,6 +128,18 @@ fn the_shape_counts_tools_turns_and_media() {
 }
 
 #[test]
+fn the_smaller_of_two_output_limits_binds_and_null_binds_nothing() {
+    for (limits, expected) in [
+        (r#""max_completion_tokens": 64, "max_tokens": null"#, Some(64)),
+        (r#""max_completion_tokens": 64, "max_tokens": 32"#, Some(32)),
+        (r#""max_tokens": "all""#, None),
+    ] {
+        let request = parse(&format!(r#"{{"messages":[{{"role":"user","content":"x"}}], {limits}}}"#));
+        assert_eq!(request.shape().max_output_tokens, expected, "{limits}");
+    }
+}
+
+#[test]
 fn a_bad_body_is_an_error_that_names_the_place_and_not_the_text() {
     for (body, place) in [
         ("secret", "line 1, column 1"),
@@ -138,6 +151,7 @@ fn a_bad_body_is_an_error_that_names_the_place_and_not_the_text() {
         (r#"{"messages":[{"role":"user","content":7}]}"#, "messages[0].content"),
         (r#"{"messages":[{"role":"user","content":["secret"]}]}"#, "without a `type`"),
         (r#"{"messages":[{"role":"user","content":"x"}],"model":7}"#, "`model`"),
+        (r#"{"messages":[{"role":"user","content":"x"}],"compound":{"tenant":"secret"}}"#, "pass tenant=..."),
     ] {
         let error = Request::parse(body.as_bytes().to_vec(), "", "").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Text);

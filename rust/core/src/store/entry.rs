@@ -13,8 +13,6 @@ pub enum Form {
     Dict,
     /// JSON bytes.
     Bytes,
-    /// A stream that was gathered into a completion object.
-    Stream,
 }
 
 impl Form {
@@ -24,7 +22,6 @@ impl Form {
             Self::Str => "str",
             Self::Dict => "dict",
             Self::Bytes => "bytes",
-            Self::Stream => "stream",
         }
     }
 
@@ -33,9 +30,10 @@ impl Form {
     /// # Errors
     /// `Config` on any other name.
     pub fn from_name(name: &str) -> Result<Self> {
-        [Self::Str, Self::Dict, Self::Bytes, Self::Stream].into_iter().find(|form| form.name() == name).ok_or_else(
-            || Error::new(ErrorKind::Config, format!("response form {name:?} is none of str, dict, bytes, stream")),
-        )
+        [Self::Str, Self::Dict, Self::Bytes]
+            .into_iter()
+            .find(|form| form.name() == name)
+            .ok_or_else(|| Error::new(ErrorKind::Config, format!("response form {name:?} is none of str, dict, bytes")))
     }
 }
 
@@ -56,30 +54,17 @@ pub struct Answer {
     pub cost_nano_usd: Option<u64>,
 }
 
-/// What the guards compare, besides the vector.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Signature {
-    /// Whether the text holds an odd number of negations.
-    pub is_negated: bool,
-    /// Sides of antonym pairs.
-    pub antonym_sides: u128,
-    /// Whether the text waits for something instead of asking for it.
-    pub is_waiting: bool,
-    /// Direction words with their objects, each as one number; zeros last.
-    pub directions: [u64; 6],
-}
-
 /// An answer and what it answers.
 #[derive(Debug)]
-pub struct Entry {
+pub struct Entry<S> {
     /// Never used again.
     pub id: u128,
     /// Fingerprint of the whole request.
     pub fingerprint: u128,
-    /// Fingerprint of scope and slots: whom the semantic tier may serve it to.
+    /// Fingerprint of scope and literals: whom the semantic tier may serve it to.
     pub partition: u128,
-    /// What the guards compare.
-    pub signature: Signature,
+    /// What the cache's guards compare.
+    pub signature: S,
     /// The answer; shared, so that serving it copies nothing under the lock.
     pub answer: Arc<Answer>,
     /// When it was stored.
@@ -88,7 +73,7 @@ pub struct Entry {
     pub expires_ms: u64,
 }
 
-impl Entry {
+impl<S> Entry<S> {
     /// Bytes on the heap.
     pub fn heap_bytes(&self) -> usize {
         size_of::<Answer>() + 2 * size_of::<usize>() + self.answer.response.len() + self.answer.model.len()

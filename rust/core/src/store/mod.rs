@@ -5,7 +5,7 @@ pub mod eviction;
 
 use std::collections::HashMap;
 
-pub use self::entry::{Answer, Entry, Form, Signature};
+pub use self::entry::{Answer, Entry, Form};
 use self::eviction::{Eviction, Lru};
 
 /// Where an entry stands. Reused after a removal, so it never leaves the cache room; outside, entries have ids.
@@ -16,10 +16,10 @@ const MAP_ENTRY: usize = 2 * (size_of::<u128>() + size_of::<Slot>() + 1);
 
 /// A table of entries with a byte budget, two ways in (fingerprint, entry id), and an order of eviction.
 ///
-/// Every operation is O(1). One writer at a time; the cache holds the lock.
+/// `S` is what the cache's guards compare; the store only keeps it. /// Every operation is O(1). One writer at a time; the cache holds the lock.
 #[derive(Debug)]
-pub struct Store {
-    slots: Vec<Option<Entry>>,
+pub struct Store<S> {
+    slots: Vec<Option<Entry<S>>>,
     free: Vec<Slot>,
     by_fingerprint: HashMap<u128, Slot>,
     by_id: HashMap<u128, Slot>,
@@ -27,7 +27,7 @@ pub struct Store {
     bytes: usize,
 }
 
-impl Store {
+impl<S> Store<S> {
     /// An empty store.
     pub fn new() -> Self {
         Self {
@@ -56,8 +56,8 @@ impl Store {
     }
 
     /// Bytes that an entry takes here: itself, its heap, and its places in the tables.
-    pub fn cost(entry: &Entry) -> usize {
-        size_of::<Option<Entry>>() + entry.heap_bytes() + 2 * MAP_ENTRY + Lru::BYTES_PER_ENTRY
+    pub fn cost(entry: &Entry<S>) -> usize {
+        size_of::<Option<Entry<S>>>() + entry.heap_bytes() + 2 * MAP_ENTRY + Lru::BYTES_PER_ENTRY
     }
 
     /// The slot of the entry with this fingerprint.
@@ -71,7 +71,7 @@ impl Store {
     }
 
     /// The entry in a slot.
-    pub fn get(&self, slot: Slot) -> Option<&Entry> {
+    pub fn get(&self, slot: Slot) -> Option<&Entry<S>> {
         self.slots.get(slot as usize)?.as_ref()
     }
 
@@ -81,7 +81,7 @@ impl Store {
     }
 
     /// Puts an entry in. The caller has removed any other with its fingerprint.
-    pub fn insert(&mut self, entry: Entry) -> Slot {
+    pub fn insert(&mut self, entry: Entry<S>) -> Slot {
         debug_assert!(!self.by_fingerprint.contains_key(&entry.fingerprint));
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
@@ -96,7 +96,7 @@ impl Store {
     }
 
     /// Takes an entry out, and gives it back so that it can be dropped after the lock.
-    pub fn remove(&mut self, slot: Slot) -> Option<Entry> {
+    pub fn remove(&mut self, slot: Slot) -> Option<Entry<S>> {
         let entry = self.slots.get_mut(slot as usize)?.take()?;
         self.bytes -= Self::cost(&entry);
         self.by_fingerprint.remove(&entry.fingerprint);
@@ -112,7 +112,7 @@ impl Store {
     }
 }
 
-impl Default for Store {
+impl<S> Default for Store<S> {
     fn default() -> Self {
         Self::new()
     }
@@ -122,12 +122,12 @@ impl Default for Store {
 mod tests {
     use super::*;
 
-    fn entry(number: u8) -> Entry {
+    fn entry(number: u8) -> Entry<()> {
         Entry {
             id: u128::from(number),
             fingerprint: u128::from(number) << 8,
             partition: 0,
-            signature: Signature::default(),
+            signature: (),
             answer: std::sync::Arc::new(Answer {
                 response: vec![number; number.into()].into(),
                 form: Form::Dict,

@@ -1,5 +1,11 @@
 //! One pass over the bytes of a text: tokens, and counts that need no words.
 
+mod shapes;
+mod signs;
+
+use unicode_normalization::char::is_combining_mark;
+
+use self::signs::Signs;
 use super::lexicon::{Lexicon, WordKey, flag};
 
 /// What a token is.
@@ -50,6 +56,8 @@ pub struct Token {
     pub entry: u16,
     /// Flags of its entry; a word that ends in "n't" is a negation whatever the lists say.
     pub flags: u32,
+    /// A hash of a word without its ending.
+    pub stem: u32,
 }
 
 /// What the pass found.
@@ -69,10 +77,9 @@ pub struct Scan {
     pub maths_signs: usize,
     /// Bytes of words that are no ASCII letters.
     pub foreign_bytes: usize,
+    /// Signs that are part of no token.
+    pub signs: Signs,
 }
-
-/// Most bytes of a quoted string, quotes left out: more is a passage and not a name.
-const LONGEST_QUOTE: usize = 60;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Class {
@@ -118,6 +125,9 @@ pub fn scan(text: &str) -> Scan {
     while at < scanner.bytes.len() {
         at = match CLASS[scanner.bytes[at] as usize] {
             Class::Blank => {
+                if scanner.bytes[at] == b'\n' {
+                    scanner.found.signs.push_line(&text[at..]);
+                }
                 scanner.chunk = at + 1;
                 at + 1
             }
@@ -150,14 +160,14 @@ impl Scanner<'_> {
     }
 
     fn push(&mut self, kind: Kind, start: usize, end: usize) {
-        self.push_word(kind, start, end, 0, 0);
+        self.push_token(kind, start, end, (0, 0, 0));
     }
 
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a request of 4 GiB is refused long before")]
-    fn push_word(&mut self, kind: Kind, start: usize, end: usize, entry: u16, flags: u32) {
+    fn push_token(&mut self, kind: Kind, start: usize, end: usize, (entry, flags, stem): (u16, u32, u32)) {
         let is_glued = self.found.tokens.last().is_some_and(|last| last.end as usize == start);
-        let token = Token { start: start as u32, end: end as u32, kind, is_glued, entry, flags };
+        let token = Token { start: start as u32, end: end as u32, kind, is_glued, entry, flags, stem };
         self.found.tokens.push(token);
     }
 
@@ -212,46 +222,9 @@ impl Scanner<'_> {
                 break;
             }
         }
-        let next = self.byte(at);
         // Shapes that a rare second byte gives away; a plain word falls through to the end.
-        match next {
-            b'0'..=b'9' | b'-' => {
-                if let Some(end) = self.id(start, at, is_upper) {
-                    self.push(Kind::Id, start, end);
-                    return end;
-                }
-                if next != b'-' && has_score {
-                    let end = self.identifier(at);
-                    self.push(Kind::Code, start, end);
-                    return end;
-                }
-                if key == WordKey::of("v") && next.is_ascii_digit() {
-                    let end = self.digits(at);
-                    self.push(Kind::Version, start, end);
-                    return end;
-                }
-            }
-            b'+' | b'#' => {
-                let end = at + 1 + usize::from(self.byte(at + 1) == next && next == b'+');
-                let is_name = next == b'#' || end == at + 2;
-                if is_name && !matches!(self.class(end), Class::Letter | Class::Digit | Class::High) {
-                    self.push(Kind::Word, start, end);
-                    return end;
-                }
-            }
-            b'@' => {
-                if let Some(end) = self.email(at) {
-                    return end;
-                }
-            }
-            b':' if self.byte(at + 1) == b'/' && self.byte(at + 2) == b'/' => return self.url(start),
-            b'.' if key == WordKey::of("www") => return self.url(start),
-            b'(' if self.byte(at + 1) == b')' => {
-                self.found.code_signs += 1;
-                self.push(Kind::Code, start, at + 2);
-                return at + 2;
-            }
-            _ => {}
+        if let Some(end) = self.shape(start, at, key, is_upper, has_score) {
+            return end;
         }
         let is_camel = has_hump && at - start >= 5 && self.bytes[start..start + 2].iter().all(u8::is_ascii_lowercase);
         if has_score && self.bytes[start..at].iter().any(u8::is_ascii_alphabetic) || is_camel {
@@ -259,7 +232,7 @@ impl Scanner<'_> {
         } else if !has_score {
             let entry = self.lexicon.find(key);
             let not = if key.is_contracted_not() { flag::NEGATION } else { 0 };
-            self.push_word(Kind::Word, start, at, entry, self.lexicon.flags(entry) | not);
+            self.push_token(Kind::Word, start, at, (entry, self.lexicon.flags(entry) | not, key.stem()));
         }
         at
     }
@@ -268,155 +241,9 @@ impl Scanner<'_> {
         self.text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or(' ')
     }
 
-    /// "INV-2024-0017", "AB12345": up to six letters, then at least three digits. Without a hyphen the letters must be
-    /// capitals, for "order5036" is two words.
-    fn id(&self, start: usize, at: usize, is_upper: bool) -> Option<usize> {
-        let hyphen = usize::from(self.byte(at) == b'-');
-        if at - start > 6 || (hyphen == 0 && !is_upper) || !self.byte(at + hyphen).is_ascii_digit() {
-            return None;
-        }
-        let mut end = at + hyphen;
-        let mut digits = 0;
-        while self.byte(end).is_ascii_alphanumeric()
-            || (self.byte(end) == b'-' && self.byte(end + 1).is_ascii_alphanumeric())
-        {
-            digits += usize::from(self.byte(end).is_ascii_digit());
-            end += 1;
-        }
-        (digits >= 3).then_some(end)
-    }
-
-    fn identifier(&self, mut at: usize) -> usize {
-        while self.byte(at).is_ascii_alphanumeric() || self.byte(at) == b'_' {
-            at += 1;
-        }
-        at
-    }
-
-    /// The whole chunk around an "@", where it is an address.
-    fn email(&mut self, at: usize) -> Option<usize> {
-        let mut end = at + 1;
-        while matches!(self.byte(end), b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_') {
-            end += 1;
-        }
-        while end > at && matches!(self.byte(end - 1), b'.' | b'-' | b'_') {
-            end -= 1;
-        }
-        let domain = self.text.get(at + 1..end)?;
-        if !domain.contains('.') {
-            return None;
-        }
-        let mut start = at;
-        while start > self.chunk
-            && matches!(self.byte(start - 1), b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'+')
-        {
-            start -= 1;
-        }
-        self.take_back(start);
-        self.push(Kind::Email, start, end);
-        Some(end)
-    }
-
-    fn url(&mut self, start: usize) -> usize {
-        let mut end = start;
-        while end < self.bytes.len() && !matches!(self.byte(end), b' ' | b'"' | b'<' | b'>' | b'`' | b'\n' | b'\t') {
-            end += 1;
-        }
-        while end > start && matches!(self.byte(end - 1), b'.' | b',' | b';' | b'?' | b'!' | b')' | b'\'' | b':') {
-            end -= 1;
-        }
-        // A character of several bytes ends where the text says.
-        while !self.text.is_char_boundary(end) {
-            end += 1;
-        }
-        self.push(Kind::Url, start, end);
-        end.max(start + 1)
-    }
-
-    /// Removes the tokens from `start` on, which turned out to be parts of a longer one.
-    fn take_back(&mut self, start: usize) {
-        while self.found.tokens.last().is_some_and(|last| last.start as usize >= start) {
-            self.found.tokens.pop();
-        }
-        // Half of a token that began before: it becomes the shorter one.
-        if let Some(last) = self.found.tokens.last_mut()
-            && last.end as usize > start
-        {
-            last.end = u32::try_from(start).unwrap_or(u32::MAX);
-        }
-    }
-
-    /// The end of a run of digits and points, points at its end left out.
-    fn digits(&self, mut at: usize) -> usize {
-        while self.byte(at).is_ascii_digit() || (self.byte(at) == b'.' && self.byte(at + 1).is_ascii_digit()) {
-            at += 1;
-        }
-        at
-    }
-
-    /// How many digits stand from `at` on.
-    fn run(&self, at: usize) -> usize {
-        self.bytes[at.min(self.bytes.len())..].iter().take_while(|byte| byte.is_ascii_digit()).count()
-    }
-
-    fn number(&mut self, start: usize) -> usize {
-        let first = self.run(start);
-        let at = start + first;
-        let (next, after) = (self.byte(at), self.run(at + 1));
-        // "5/1", "5/1/2024", "2024-05-01", "10:30", "10:30:15".
-        let (kind, end) = match next {
-            b':' if first <= 2 && after == 2 => {
-                let seconds = if self.byte(at + 3) == b':' && self.run(at + 4) == 2 { 3 } else { 0 };
-                (Kind::Clock, at + 3 + seconds)
-            }
-            b'-' if first == 4 && after == 2 && self.byte(at + 3) == b'-' && self.run(at + 4) == 2 => {
-                (Kind::Date, at + 6)
-            }
-            b'/' if first <= 2 && (1..=2).contains(&after) => {
-                let year = if self.byte(at + 1 + after) == b'/' { self.run(at + 2 + after) } else { 0 };
-                if matches!(year, 2 | 4) { (Kind::Date, at + 2 + after + year) } else { (Kind::Number, at) }
-            }
-            b',' if first <= 3 => {
-                let mut end = at;
-                while self.byte(end) == b',' && self.run(end + 1) == 3 {
-                    end += 4;
-                }
-                let fraction = if self.byte(end) == b'.' { self.run(end + 1) } else { 0 };
-                (Kind::Number, if fraction > 0 { end + 1 + fraction } else { end })
-            }
-            b'.' if after > 0 => {
-                let end = self.digits(at);
-                let dots = self.text[start..end].matches('.').count();
-                let last = end - start - self.bytes[start..end].iter().rposition(|&byte| byte == b'.').unwrap_or(0) - 1;
-                if dots == 2 && first <= 2 && last == 4 {
-                    (Kind::Date, end)
-                } else {
-                    (if dots >= 2 { Kind::Version } else { Kind::Number }, end)
-                }
-            }
-            _ => (Kind::Number, at),
-        };
-        // Digits with capitals among them, or at least five characters of both: "7K9Q2X".
-        if kind == Kind::Number && end == start + first && self.byte(end).is_ascii_uppercase() {
-            let after = self.identifier(end);
-            let digits = self.bytes[start..after].iter().filter(|byte| byte.is_ascii_digit()).count();
-            let is_lower = self.bytes[start..after].iter().any(u8::is_ascii_lowercase);
-            if after - start >= 5 && digits >= 2 && !is_lower && digits < after - start {
-                self.push(Kind::Id, start, after);
-                return after;
-            }
-        }
-        if self.byte(end) == b'@'
-            && let Some(end) = self.email(end)
-        {
-            return end;
-        }
-        self.push(kind, start, end);
-        end
-    }
-
     fn sign(&mut self, at: usize) -> usize {
         let (byte, next) = (self.bytes[at], self.byte(at + 1));
+        self.found.signs.push(byte, &self.bytes[..at], &self.bytes[at + 1..]);
         match byte {
             b'$' => self.push(Kind::Money, at, at + 1),
             b'%' => self.push(Kind::Percent, at, at + 1),
@@ -425,13 +252,14 @@ impl Scanner<'_> {
             b'`' => {
                 if next == b'`' && self.byte(at + 2) == b'`' {
                     self.found.has_fence = true;
+                    self.found.signs.push_char('`', b"", b"");
                     return at + 3;
                 }
                 return self.quoted(at, "`", "`");
             }
             b'.' | b'!' | b'?' => {
                 self.found.questions += usize::from(byte == b'?');
-                if at + 1 >= self.bytes.len() || next == b' ' {
+                if at + 1 >= self.bytes.len() || next.is_ascii_whitespace() {
                     self.found.ends += 1;
                     self.push(Kind::End, at, at + 1);
                 }
@@ -442,7 +270,10 @@ impl Scanner<'_> {
             b'=' => {
                 self.found.maths_signs += 1;
                 self.found.code_signs += usize::from(next == b'=' || (next == b'>' && self.byte(at + 3) == b'{'));
-                return at + 1 + usize::from(next == b'=');
+                if next == b'=' {
+                    self.found.signs.push(next, b"", b"");
+                    return at + 2;
+                }
             }
             b'<' if next == b'/' => self.found.code_signs += 1,
             b'^' => self.found.maths_signs += 1,
@@ -457,7 +288,10 @@ impl Scanner<'_> {
         let c = self.char(at);
         let end = at + c.len_utf8();
         match c {
-            '£' | '€' | '¥' | '₹' => self.push(Kind::Money, at, end),
+            '£' | '€' | '¥' | '₹' => {
+                self.push(Kind::Money, at, end);
+                return end;
+            }
             '“' => return self.quoted(at, "“", "”"),
             '∑' | '∫' | '√' | '≤' | '≥' | '≠' | '∂' | 'π' | '×' | '÷' => {
                 self.found.maths_signs += 1;
@@ -466,32 +300,11 @@ impl Scanner<'_> {
                 }
             }
             _ if is_word_char(c) => return self.word(at),
+            _ if c.is_numeric() => return self.foreign_number(at),
             _ => {}
         }
+        self.found.signs.push_char(c, &self.bytes[..at], &self.bytes[end..]);
         end
-    }
-
-    /// A short string in quotes that is not the whole text; a lone quote is nothing.
-    fn quoted(&mut self, at: usize, open: &str, close: &str) -> usize {
-        let start = at + open.len();
-        let is_free = at == self.chunk || !self.bytes[at - 1].is_ascii_alphanumeric();
-        let mut limit = (start + LONGEST_QUOTE + close.len()).min(self.bytes.len());
-        while !self.text.is_char_boundary(limit) {
-            limit -= 1;
-        }
-        let inner = self.text.get(start..limit).and_then(|rest| rest.find(close));
-        match inner {
-            Some(length) if is_free && length > 0 && !(at == 0 && start + length + close.len() == self.bytes.len()) => {
-                if open == "`" {
-                    // Code in backticks is one token; its signs are counted all the same.
-                    let body = &self.bytes[start..start + length];
-                    self.found.code_signs += 2 * usize::from(body.iter().any(|byte| b"(){}=;<>".contains(byte)));
-                }
-                self.push(Kind::Quoted, at, start + length + close.len());
-                start + length + close.len()
-            }
-            _ => start,
-        }
     }
 }
 
@@ -521,5 +334,6 @@ impl Letters {
 }
 
 fn is_word_char(c: char) -> bool {
-    c.is_alphabetic() || ('\u{300}'..='\u{36f}').contains(&c)
+    // A mark that is no letter (the virama of Hindi) joins letters and must not cut their word.
+    c.is_alphabetic() || is_combining_mark(c)
 }

@@ -1,0 +1,72 @@
+//! A fork waits until no thread is inside the core, for the child would get the locks of such a thread, taken, and no
+//! thread to let them go.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use pyo3::wrap_pyfunction;
+
+static INSIDE: AtomicUsize = AtomicUsize::new(0);
+static IS_FORKING: AtomicBool = AtomicBool::new(false);
+
+/// How long a thread sleeps between two looks at the gate.
+const PAUSE: Duration = Duration::from_micros(20);
+
+/// A thread that is inside the core with the GIL released. One that holds the GIL needs none: a fork of Python's holds it.
+pub struct Inside;
+
+impl Inside {
+    /// Enters as soon as no fork is under way. Costs two atomic additions.
+    pub fn enter() -> Self {
+        loop {
+            INSIDE.fetch_add(1, Ordering::SeqCst);
+            if !IS_FORKING.load(Ordering::SeqCst) {
+                return Self;
+            }
+            INSIDE.fetch_sub(1, Ordering::SeqCst);
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        INSIDE.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[pyfunction]
+fn before() {
+    IS_FORKING.store(true, Ordering::SeqCst);
+    while INSIDE.load(Ordering::SeqCst) > 0 {
+        std::thread::sleep(PAUSE);
+    }
+}
+
+#[pyfunction]
+fn after_in_parent() {
+    IS_FORKING.store(false, Ordering::SeqCst);
+}
+
+#[pyfunction]
+fn after_in_child() {
+    // A thread that had just knocked at the gate does not live on here.
+    INSIDE.store(0, Ordering::SeqCst);
+    IS_FORKING.store(false, Ordering::SeqCst);
+}
+
+/// Has every fork of this process wait at the gate; once, when the extension is loaded.
+pub fn register(py: Python<'_>) -> PyResult<()> {
+    let os = py.import("os")?;
+    if !os.hasattr("register_at_fork")? {
+        return Ok(()); // a system without fork
+    }
+    let hooks = PyDict::new(py);
+    hooks.set_item("before", wrap_pyfunction!(before, py)?)?;
+    hooks.set_item("after_in_parent", wrap_pyfunction!(after_in_parent, py)?)?;
+    hooks.set_item("after_in_child", wrap_pyfunction!(after_in_child, py)?)?;
+    os.call_method("register_at_fork", (), Some(&hooks))?;
+    Ok(())
+}
