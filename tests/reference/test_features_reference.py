@@ -100,7 +100,7 @@ def of_prose(text: str) -> dict[str, Any]:
     signs = len(re.findall(r"\(\)|\):|\};|==|=(?=> \{)|</", text))
     families = Counter(LISTS["code"][word.lower()] for word in words if word.lower() in LISTS["code"])
     found["has_code"] = "```" in text or signs >= 2 or (signs == 1 and bool(families))
-    found["code_family"] = max(FAMILIES, key=lambda family: families[family]) if families.total() else None
+    found["code_family"] = max(FAMILIES, key=lambda family: families[family]) if set(families) & set(FAMILIES) else None
     if not found["has_code"]:
         found["code_family"] = None
     return found
