@@ -17,7 +17,7 @@ RUST_SOURCES := $(shell find rust/core rust/py -type f -not -path '*/target/*')
 FUZZ_TARGETS := $(basename $(notdir $(wildcard rust/fuzz/targets/*.rs)))
 CHECKED := python tests benches examples training conftest.py
 
-.PHONY: help demo test env build wheel check lint types layers fuzz-check fuzz bench bench-python bench-rust integration lock clean
+.PHONY: help demo test env build wheel check lint types layers fuzz-check fuzz bench bench-python bench-rust integration training-sample lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -95,6 +95,17 @@ bench-rust: ## fingerprint, flat search, cache look-up
 
 integration: $(MADE)/integration ## a llama.cpp server and small weights (250 MB) for tests/integration; then `make test` uses them
 
+# Twice from the same packages, each time with teacher vectors of its own: a build is repeatable or it is no build.
+training-sample: | $(BIN)/python ## the training pipeline on 300 texts, twice, and whether both files are the same (needs mvn, apt-get)
+	$(PYTHON) -m venv $(VENV)/training
+	$(VENV)/training/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r training/requirements.txt
+	for run in one other; do \
+	  rm -rf $(VENV)/training/work/vectors $(VENV)/training/work/tokens-*; \
+	  $(VENV)/training/bin/python training/build.py --sample 50 --teachers 1 --epochs 2 --name sample \
+	    --work $(VENV)/training/work --out $(VENV)/training/$$run.cfm; \
+	done
+	cmp $(VENV)/training/one.cfm $(VENV)/training/other.cfm
+
 # The locks hold hashes and name no index. pip-tools comes from its own environment, so that it locks nothing of itself.
 lock: ## write requirements/*.txt anew from requirements/*.in
 	$(PYTHON) -m venv $(VENV)/lock
@@ -104,6 +115,9 @@ lock: ## write requirements/*.txt anew from requirements/*.in
 	    --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	    --output-file $$name.txt $$name.in; \
 	done
+	cd training && env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND='make lock' ../$(VENV)/lock/bin/pip-compile --quiet --generate-hashes \
+	  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --output-file requirements.txt requirements.in
 
 clean: ## remove what was built and installed here
 	rm -rf $(VENV) target dist rust/fuzz/target python/compound_fast/_core*.so
