@@ -80,7 +80,7 @@ class Ledger:
 
     A row is one `write` to a file opened for appending, so several processes may share the file and a fork loses and
     doubles nothing. A row that cannot be written (a full disk) is counted in ``totals()["rows_lost"]`` and logged; the
-    request it belongs to is served all the same.
+    request it belongs to is served all the same. A named pipe has to be read by somebody; what does not fit into it is lost.
 
     Parameters
     ----------
@@ -105,8 +105,10 @@ class Ledger:
         self._file: int | None = None
         path = config.ledger.path
         if path is not None:
+            # Not blocking: a named pipe that nobody reads would hold up the process here, a slow reader every request.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
             try:
-                self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+                self._file = os.open(path, flags, 0o644)
             except OSError as error:
                 raise ConfigError(f"ledger.path {path!r} cannot be opened: {error.strerror}") from error
 

@@ -284,3 +284,40 @@ def test_options_in_a_body_are_refused_and_not_overlooked(body: dict[str, object
         for call in (cache.get, cache.explain, lambda asked: cache.put(asked, "x")):
             with pytest.raises(cf.TextError, match="pass tenant="):
                 call(form)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("loans between one hundred and five hundred dollars", "loans between two hundred and four hundred dollars"),
+        ("three hundred and five thousand people", "five thousand three hundred people"),
+        ("refund €1.000 to my card", "refund €1 to my card"),
+        ("What is 5!", "What is 5"),
+        ("What is !true", "What is true"),
+        ("What is .5 plus 3", "What is 5 plus 3"),
+        ("I spent $.50 on gum", "I spent $50 on gum"),
+        ("Convert A$500 to euros", "Convert C$500 to euros"),
+        ("Classify the sentiment: great day :)", "Classify the sentiment: great day :("),
+        ("What is f'(x) for f = sin", "What is f(x) for f = sin"),
+        ("split the string by ; please", "split the string by : please"),
+        ("what does _ mean in python", "what does __ mean in python"),
+        ("please use ./run here", "please use ../run here"),
+        ("explain git commit -a", "explain git commit -m"),
+        ("我打了他", "他打了我"),
+        ("田中は佐藤を殴りましたか", "佐藤は田中を殴りましたか"),
+        ("translate 我爱他 to english please", "translate 他爱我 to english please"),
+        ("did the manager's assistant call", "did the assistant's manager call"),
+        ("is it safe for kids under the age of two", "is it safe for kids over the age of two"),
+        ("cancel it if it rains", "cancel it unless it rains"),
+        ("block card 12345", "unblock card 12345"),
+        ("was the payment of $500 received", "was the payment of $500 sent"),
+    ],
+)
+def test_what_a_vector_barely_sees_is_no_hit(one: str, other: str) -> None:
+    """Texts that differ in a sign, a number in words, the order of characters, or one small word share no answer."""
+    for stored, asked in ((one, other), (other, one)):
+        cache = cf.SemanticCache()
+        cache.put(stored, "the answer")
+
+        assert cache.get(stored) is not None
+        assert cache.get(asked) is None

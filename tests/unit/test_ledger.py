@@ -73,6 +73,22 @@ def test_a_path_that_cannot_be_opened_is_a_configuration_error(tmp_path):
         Ledger(config_at(tmp_path / "missing" / "ledger.jsonl"))
 
 
+def test_a_pipe_that_nobody_reads_holds_nothing_up(tmp_path):
+    """A named pipe without a reader is a configuration error, and one whose reader sleeps loses rows; neither waits."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(ConfigError, match=r"ledger\.path .* cannot be opened"):
+        Ledger(config_at(path))
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    ledger = Ledger(config_at(path))
+    for _ in range(1000):  # more than any pipe holds
+        ledger.record(ROW)
+    ledger.close()
+    os.close(reader)
+
+    assert 0 < ledger.totals()["rows_lost"] < 1000
+
+
 def test_a_full_disk_loses_rows_and_not_requests(caplog):
     """A row that cannot be written is counted, and logged once."""
     ledger = Ledger(config_at("/dev/full"))

@@ -53,6 +53,9 @@ def test_a_named_model_is_the_only_candidate(router: cf.Router) -> None:
     assert router.route({"model": "sim-strong", "messages": messages}).candidates == ["sim-strong"]
     with pytest.raises(cf.NoCandidateError, match=r'"gpt-9" is not configured.*sim-weak'):
         router.route({"model": "gpt-9", "messages": messages})
+    with pytest.raises(cf.NoCandidateError) as caught:
+        router.route({"model": "a prompt in place of a name " * 1000, "messages": messages})
+    assert len(str(caught.value)) < 200
 
 
 def test_a_request_too_long_for_every_window_is_an_error(router: cf.Router) -> None:

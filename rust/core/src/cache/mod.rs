@@ -250,8 +250,12 @@ impl Cache {
         };
         let (vector, coverage) =
             analysis.with_embedding(&*self.embedder, |embedding| (embedding.vector.clone(), embedding.coverage));
+        let mut literals = features.literals();
+        if features.words >= guards::LONG {
+            literals.extend_from_slice(features.slots.frame.as_bytes());
+        }
         Probe {
-            partition: self.key.partition(scope, &features.literals()),
+            partition: self.key.partition(scope, &literals),
             vector,
             signature: features.signature,
             threshold: guards::threshold(floor, features.words, coverage),

@@ -103,6 +103,21 @@ fn what_a_vector_of_words_cannot_see_is_no_hit() {
 }
 
 #[test]
+fn one_word_of_a_long_text_counts() {
+    // Words of a real lexicon, so that the vector is as long a sum as that of a pasted document.
+    let filler =
+        "the committee will review every proposal before next meeting and publish its report about water supply ";
+    for times in [1, 4, 16, 64, 256, 1024] {
+        let ask_about = |country: &str| ask(&format!("Is the shipment to {country} late? {}", filler.repeat(times)));
+        let cache = cache();
+        cache.put(&ask_about("Iceland"), answer("no"), None);
+
+        assert!(cache.get(&ask_about("Norway")).is_none(), "{times}");
+        assert!(cache.get(&ask_about("ICELAND")).is_some_and(|hit| hit.kind == HitKind::Semantic), "{times}");
+    }
+}
+
+#[test]
 fn a_full_cache_never_loses_more_than_the_new_entry_needs() {
     let (cache, _) = cache_with(CacheConfig { max_bytes: 1 << 20, ..CacheConfig::default() });
     let mut before = 0;

@@ -128,7 +128,9 @@ impl WordKey {
             self.length >= ending.len() + 3
                 && ending.iter().rev().enumerate().all(|(at, &byte)| self.end_byte(at) == byte)
         };
-        let stem = if ends(b"ies") {
+        let stem = if ends(b"'s") {
+            self.without(2)
+        } else if ends(b"ies") {
             let cut = self.without(2);
             Self { key: cut.key >> 8 << 8 | u128::from(b'y'), ..cut }
         } else {

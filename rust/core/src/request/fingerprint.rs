@@ -10,7 +10,7 @@ use siphasher::sip128::{Hasher128, SipHasher24};
 use super::Request;
 
 /// Version of the canonical form and of what the scope holds.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// The secret key of one cache's fingerprints.
 #[derive(Clone)]

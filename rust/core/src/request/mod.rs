@@ -222,6 +222,7 @@ impl Reader {
                             text.push(' ');
                         }
                         canonical::push_text(text, content);
+                        self.part_fields(part, text.len());
                     } else if part["type"].is_string() {
                         self.context.push(b'p');
                         // Where the part stands among the words matters: "this one <image> not that one".
@@ -234,6 +235,18 @@ impl Reader {
                 Ok(())
             }
             Some(_) => Err(fault(format!("messages[{position}].content is neither text nor a list of parts"))),
+        }
+    }
+
+    /// What a part says beside its text. `cache_control` is for the server's own cache: no model reads it.
+    fn part_fields(&mut self, part: &Value, place: usize) {
+        for (key, value) in part.as_object().into_iter().flatten() {
+            if !matches!(key.as_str(), "type" | "text" | "cache_control") && !value.is_null() {
+                self.context.push(b'q');
+                self.context.extend_from_slice(&(place as u64).to_le_bytes());
+                canonical::push_json(&mut self.context, &Value::String(key.clone()));
+                canonical::push_json(&mut self.context, value);
+            }
         }
     }
 
@@ -258,7 +271,7 @@ fn is_default(key: &str, value: &Value) -> bool {
         ("logit_bias", Value::Object(members)) => members.is_empty(),
         ("logprobs", value) => value == &Value::Bool(false),
         ("parallel_tool_calls", value) => value == &Value::Bool(true),
-        ("response_format", Value::Object(format)) => format.get("type").and_then(Value::as_str) == Some("text"),
+        ("response_format", Value::Object(format)) => format.len() == 1 && format.get("type") == Some(&"text".into()),
         _ => false,
     }
 }

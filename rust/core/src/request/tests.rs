@@ -18,7 +18,7 @@ fn requests_that_differ_in_form_only_share_a_fingerprint() {
     let plain = parse(&user("Where is my order?"));
     let spaced = parse(
         r#"{"temperature": 1.0, "stream": true, "n": 1, "user": "u1", "tools": [], "top_p": null, "model": "auto",
-            "messages": [{"content": [{"type": "text", "text": " Where is\nmy order? "}], "role": "user"}]}"#,
+            "messages": [{"content": [{"type": "text", "cache_control": {"type": "ephemeral"}, "text": " Where is\nmy order? "}], "role": "user"}]}"#,
     );
 
     assert_eq!(exact(&plain), exact(&spaced));
@@ -40,6 +40,8 @@ fn everything_that_may_change_the_answer_changes_the_fingerprint() {
         r#"{"messages":[{"role":"user","content":"hi"}],"text":{"verbosity":"low"}}"#.to_owned(),
         r#"{"messages":[{"role":"user","content":"hi","name":"bob"}]}"#.to_owned(),
         r#"{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":""}]}"#.to_owned(),
+        r#"{"messages":[{"role":"user","content":[{"type":"text","text":"hi","lang":"fr"}]}]}"#.to_owned(),
+        r#"{"messages":[{"role":"user","content":"hi"}],"response_format":{"type":"text","grammar":"x"}}"#.to_owned(),
         r#"{"messages":[{"role":"user","content":[{"type":"text","text":"hi"},{"type":"image_url","image_url":{"url":"u"}}]}]}"#.to_owned(),
     ] {
         assert_ne!(base, exact(&parse(&body)), "{body}");

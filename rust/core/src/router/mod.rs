@@ -153,6 +153,8 @@ impl Router {
         let found = self.models.iter().find(|model| model.name == asked);
         let Some(model) = found else {
             let names: Vec<&str> = self.models.iter().map(|model| model.name.as_str()).collect();
+            // Who sends a text in place of a name does not find all of it in a log.
+            let asked: String = asked.chars().take(60).collect();
             let context = format!("model {asked:?} is not configured; use \"auto\" or one of: {}", names.join(", "));
             return Err(Error::new(ErrorKind::NoCandidate, context));
         };

@@ -175,7 +175,7 @@ impl Scanner<'_> {
     fn word(&mut self, start: usize) -> usize {
         let mut key = WordKey::default();
         let mut at = start;
-        let (mut is_upper, mut has_hump, mut has_score) = (true, false, false);
+        let (mut is_upper, mut has_hump, mut has_score, mut is_latin) = (true, false, false, true);
         // Most words are a run of at most 16 ASCII letters: they are read as one number.
         let run = self.bytes[start..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
         if let (1..=16, Some(sixteen)) = (run, self.bytes[start..].first_chunk::<16>())
@@ -209,6 +209,7 @@ impl Scanner<'_> {
                 if c == '’' && at > start && self.class(at + 3) == Class::Letter {
                     key.push(b'\'');
                 } else if is_word_char(c) {
+                    is_latin &= matches!(c, '\u{80}'..='\u{36f}' | '\u{1e00}'..='\u{1eff}') || !c.is_alphabetic();
                     for lower in c.to_lowercase() {
                         lower.encode_utf8(&mut [0; 4]).bytes().for_each(|byte| key.push(byte));
                     }
@@ -229,7 +230,12 @@ impl Scanner<'_> {
         let is_camel = has_hump && at - start >= 5 && self.bytes[start..start + 2].iter().all(u8::is_ascii_lowercase);
         if has_score && self.bytes[start..at].iter().any(u8::is_ascii_alphabetic) || is_camel {
             self.push(Kind::Code, start, at);
-        } else if !has_score {
+        } else if has_score {
+            self.bytes[start..at].iter().for_each(|&byte| self.found.signs.push(byte, b"", b""));
+        } else {
+            if !is_latin {
+                self.found.signs.push_word(&self.text[start..at]);
+            }
             let entry = self.lexicon.find(key);
             let not = if key.is_contracted_not() { flag::NEGATION } else { 0 };
             // "A or B": a capital A may be a name, and costs nothing where it is an article.

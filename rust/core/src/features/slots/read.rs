@@ -295,36 +295,55 @@ fn day_of_month(view: View<'_>, day: u32, used: usize) -> Option<(Slot, usize)> 
     }
 }
 
-/// Reads "twenty five", "three hundred and five", "two thousand", "a dozen", "five".
+/// Reads "twenty five", "three hundred and five", "two thousand", "a dozen", "five": groups below a thousand, each with its
+/// scale, that grow smaller. "one hundred and five hundred" are two numbers.
 fn number_words(view: View<'_>) -> Option<(u64, usize)> {
-    let small = |at: usize| -> Option<(u64, usize)> {
-        let value = unit(view, at)?;
-        match value {
-            20..=90 => match unit(view, at + 1) {
-                Some(units @ 1..=9) => Some((value + units, at + 2)),
-                _ => Some((value, at + 1)),
-            },
-            _ => Some((value, at + 1)),
-        }
-    };
-    let (mut value, mut used) = match small(0) {
-        Some(found) => found,
-        None => (u64::from(scale(view, 0)?), 1), // "thousand", "a dozen"
-    };
-    let (mut total, mut last) = (0u64, u64::MAX);
+    let (mut total, mut used, mut room) = (0u64, 0, u64::MAX);
     loop {
-        while let Some(scale) = scale(view, used) {
+        let at = used + usize::from(used > 0 && view.is_word(used, "and"));
+        let (mut value, mut after) = match group(view, at) {
+            Some(found) => found,
+            None if scale(view, at).is_some() => (1, at), // "thousand", "a dozen"
+            None => break,
+        };
+        let mut least = u64::MAX;
+        while let Some(scale) = scale(view, after) {
             value = value.saturating_mul(u64::from(scale));
-            used += 1;
+            least = least.min(u64::from(scale));
+            after += 1;
         }
-        total = total.saturating_add(value);
-        last = last.min(value);
-        // "three hundred (and) five": what follows must fit below what stands.
-        let at = used + usize::from(view.is_word(used, "and"));
-        match small(at) {
-            Some((next, after)) if last >= 100 && next < 100 => (value, used) = (next, after),
-            _ => return Some((total, used)),
+        if value >= room {
+            break;
         }
+        (total, used) = (total.saturating_add(value), after);
+        if least == u64::MAX {
+            break;
+        }
+        room = least;
+    }
+    (used > 0).then_some((total, used))
+}
+
+/// A number below a thousand, or so many hundreds: "five", "twenty five", "three hundred and five", "twelve hundred".
+fn group(view: View<'_>, at: usize) -> Option<(u64, usize)> {
+    let is_hundred = |at: usize| scale(view, at) == Some(100);
+    let (value, used) = small(view, at).or_else(|| is_hundred(at).then_some((1, at)))?;
+    if !is_hundred(used) {
+        return Some((value, used));
+    }
+    let (value, used) = (value * 100, used + 1);
+    match small(view, used + usize::from(view.is_word(used, "and"))) {
+        Some((rest, after)) if !is_hundred(after) => Some((value + rest, after)),
+        _ => Some((value, used)),
+    }
+}
+
+/// A number below a hundred.
+fn small(view: View<'_>, at: usize) -> Option<(u64, usize)> {
+    let value = unit(view, at)?;
+    match unit(view, at + 1) {
+        Some(units @ 1..=9) if (20..=90).contains(&value) => Some((value + units, at + 2)),
+        _ => Some((value, at + 1)),
     }
 }
 
@@ -348,10 +367,11 @@ fn plain(digits: &str) -> String {
     digits.replace(',', "")
 }
 
-/// Where a fraction is a measure and no name, "5.00", "5.0" and "5" are one value.
+/// Where a fraction is a measure and no name, "5.00", "5.0" and "5" are one value. "1.000" stays as it is: half the world
+/// writes a thousand like this.
 fn plain_fraction(digits: &str) -> String {
     match digits.split_once('.') {
-        Some((whole, fraction)) => {
+        Some((whole, fraction)) if fraction.len() != 3 => {
             let fraction = fraction.trim_end_matches('0');
             let mut value = whole.to_owned();
             if !fraction.is_empty() {
@@ -359,6 +379,6 @@ fn plain_fraction(digits: &str) -> String {
             }
             value
         }
-        None => digits.to_owned(),
+        _ => digits.to_owned(),
     }
 }
