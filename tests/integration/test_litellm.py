@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 
@@ -9,6 +10,9 @@ import pytest
 
 import compound_fast as cf
 from loopback import Loopback, answer, completion, events, status, stream
+
+# The warnings of LiteLLM's own code are not ours to fail by.
+pytestmark = pytest.mark.filterwarnings("ignore")
 
 ASK = "Where is order 12345678?"
 REWORDED = "where is the order 12345678"
@@ -67,8 +71,6 @@ def said(reply) -> str:
 
 async def settled(model: Model) -> None:
     """Wait for what LiteLLM stores after it has answered: an asynchronous call stores in a task of its own."""
-    import asyncio
-
     for _ in range(200):
         if len(model.cache):
             return
