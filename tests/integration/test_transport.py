@@ -419,6 +419,8 @@ KEYS = [{"authorization": "Bearer one"}, {"authorization": "Bearer two"}]
         {"authorization": "Bearer one", "cookie": "session=2"},
         {"api-key": "one"},
         {"x-user-id": "2", "authorization": "Bearer one"},
+        {"ocp-apim-subscription-key": "2", "authorization": "Bearer one"},
+        {"x-gateway-provider": "2", "authorization": "Bearer one"},
         {},
     ],
 )
@@ -430,6 +432,15 @@ async def test_other_credentials_share_nothing(caller, loopback, others):
     replies = [await caller.post(loopback, headers=headers) for headers in sent]
 
     assert [source(reply) for reply in replies] == ["model", "model", "exact", "exact"]
+
+
+async def test_headers_that_differ_between_equal_requests_keep_no_hit_away(caller, loopback):
+    """Tracing, retries and idempotency say nothing about who asks, or whom."""
+    for number in ("1", "2"):
+        names = ("x-request-id", "traceparent", "idempotency-key", "x-stainless-retry-count", "user-agent")
+        await caller.post(loopback, headers=dict.fromkeys(names, number))
+
+    assert len(loopback.received) == 1
 
 
 async def test_a_key_is_kept_nowhere(caller, loopback):
@@ -574,6 +585,23 @@ async def test_the_transport_beneath_is_used_and_closed(caller, loopback):
 
     assert len(loopback.received) == 1
     assert closed == ["aclose" if caller.is_async else "close"]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_an_answer_that_the_transport_beneath_has_read_is_stored(caller, loopback, is_stream):
+    """Recorders, and other caches, hand over responses that no one reads from their stream any more."""
+    plain = b"".join(events("On its way.")) if is_stream else json.dumps(completion("On its way.")).encode()
+    kind = "text/event-stream" if is_stream else "application/json"
+    headers = {"content-type": kind, "content-encoding": "gzip"}
+    reply = caller.http.Response(200, headers=headers, content=gzip.compress(plain))
+    caller.options = {"inner": caller.http.MockTransport(lambda request: reply)}
+
+    first = await caller.post(loopback, STREAM if is_stream else BODY)
+    second = await caller.post(loopback)
+
+    assert first.content == plain
+    assert second.json()["choices"][0]["message"]["content"] == "On its way."
+    assert (source(first), source(second)) == ("model", "exact")
 
 
 async def test_a_transport_of_the_other_kind_is_refused_by_name(caller, loopback):

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from compound_fast.transport.generations import Generation, HttpResponse
     from compound_fast.types import JsonObject
 
-__all__ = ["DONE", "EVENT_STREAM", "Gathering", "encode", "event", "replayed", "stored_completion"]
+__all__ = ["DONE", "EVENT_STREAM", "MAX_ANSWER_BYTES", "Gathering", "encode", "event", "replayed", "stored_completion"]
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 DONE = b"data: [DONE]\n\n"
 
-MAX_ANSWER_BYTES = 4 << 20
-"""A longer answer passes by without being kept: a million tokens of text fit."""
+MAX_ANSWER_BYTES = 2 << 20
+"""A longer answer passes by without being kept: half a million tokens of text fit."""
+
+CHUNK_OVERHEAD = 32
+"""How many times larger an event stream may be than its answer: a chunk of 4 characters is some 300 bytes."""
 
 _KEPT = {"role", "content", "refusal", "tool_calls"}  # of a delta, by `ChunkAssembler`
 _REPLAYED = {"role", "content"}  # of a message, by `completion_chunks`
@@ -55,6 +58,7 @@ class Gathering:
         self._is_plain = self._encoding.strip().lower() in ("", "identity")
         self._events = _Events() if headers.get("content-type", "").startswith("text/event-stream") else None
         self._keep = keep
+        self._most = MAX_ANSWER_BYTES * (1 if self._events is None else CHUNK_OVERHEAD)
         self._pieces: list[bytes] = []
         self._size = 0
         self._is_over = False
@@ -88,6 +92,17 @@ class Gathering:
         except Exception as error:  # noqa: BLE001 -- as above
             self._give_up(error)
 
+    def take(self, response: HttpResponse) -> None:
+        """Take a response that the transport beneath has read already: no one will read its body again."""
+        self._is_plain = True
+        try:
+            content = response.content
+        except Exception as error:  # noqa: BLE001 -- closed unread, for one
+            self._give_up(error)
+            return
+        self.add(content)
+        self.finish()
+
     def _plain_pieces(self) -> Iterator[bytes]:
         pieces, self._pieces = self._pieces, []
         if self._is_plain:
@@ -100,8 +115,8 @@ class Gathering:
 
     def _fits(self, piece: bytes) -> None:
         self._size += len(piece)
-        if self._size > MAX_ANSWER_BYTES:
-            raise ValueError(f"an answer is larger than {MAX_ANSWER_BYTES} bytes")
+        if self._size > self._most:
+            raise ValueError(f"an answer is larger than {self._most} bytes")
 
     def _take(self, completion: JsonObject | None) -> None:
         if completion is not None and not self._is_over:

@@ -153,9 +153,12 @@ class ChatTransport(_Transport):
         return made
 
     def _beneath_all(self, method: str) -> list[Any]:
+        # Made ones are forgotten, so that a later request, maybe on another event loop, gets a new one.
         with self._lock:
-            every = [self._inner, *self._made.values()]
-        return [transport for transport in every if hasattr(transport, method)]
+            made = {key: transport for key, transport in self._made.items() if hasattr(transport, method)}
+            for key in made:
+                del self._made[key]
+        return [*made.values(), *([self._inner] if hasattr(self._inner, method) else [])]
 
 
 def error_response(

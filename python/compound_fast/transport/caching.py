@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 from compound_fast._core import Request, Tokenizer
 from compound_fast.cache import SemanticCache
 from compound_fast.errors import ConfigError, ResponseValidationError, TextError
-from compound_fast.transport.answers import EVENT_STREAM, Gathering, encode, replayed, stored_completion
+from compound_fast.transport.answers import (
+    EVENT_STREAM,
+    MAX_ANSWER_BYTES,
+    Gathering,
+    encode,
+    replayed,
+    stored_completion,
+)
 from compound_fast.transport.base import ChatTransport
 from compound_fast.transport.calls import Call, Scope
 from compound_fast.validation import check_completion, is_storable
@@ -30,15 +37,15 @@ class CacheTransport(ChatTransport):
 
     Only a POST to ``.../chat/completions`` with a JSON body is looked up. Its answer passes unchanged, streams too,
     and is stored once it was read to its end, if it has status 200, is a whole answer in text (finish reason "stop" for
-    each choice; a stream has to say ``[DONE]``), and is no larger than 4 MiB. Every answer carries
+    each choice; a stream has to say ``[DONE]``), and is no larger than 2 MiB. Every answer carries
     ``x-cf-served-from`` ("exact", "semantic" or "model"), a hit ``x-cf-entry-id`` too. A hit that was asked for as a
     stream is replayed as one.
 
-    A call is told apart by who asks and whom it asks: without a tenant, callers with other credentials (keys, tokens,
-    cookies, organisations: their hash, never the key) share nothing; without a namespace, URLs share nothing. A call
-    sets both, and the other options of `CallOptions`, by ``compound`` in its body or by the headers ``x-cf-tenant``,
-    ``x-cf-namespace``, ``x-cf-cache``, ``x-cf-ttl-s``; neither goes upstream. A wrong option is answered with status
-    400.
+    A call is told apart by who asks and whom it asks. Without a tenant, callers with other credentials (keys, tokens,
+    cookies, organisations: their hash, never the key) share nothing; without a namespace, other URLs, and other headers
+    by which a gateway chooses a provider, share nothing. A call sets both, and the other options of `CallOptions`, by
+    ``compound`` in its body or by the headers ``x-cf-tenant``, ``x-cf-namespace``, ``x-cf-cache``, ``x-cf-ttl-s``;
+    neither goes upstream. A wrong option is answered with status 400.
 
     Thread-safe, and one may serve synchronous and asynchronous clients of both modules at a time.
 
@@ -127,7 +134,11 @@ class CacheTransport(ChatTransport):
         """Let the answer of a model pass, and store it once it was read to its end."""
         response.headers["x-cf-served-from"] = "model"
         if response.status_code == 200 and call.options.may_store:
-            generation.watch(response, Gathering(generation, response, lambda raw, body: self._keep(call, raw, body)))
+            gathering = Gathering(generation, response, lambda raw, body: self._keep(call, raw, body))
+            if response.is_closed:
+                gathering.take(response)
+            else:
+                generation.watch(response, gathering)
         return response
 
     def _keep(self, call: Call, raw: JsonObject, body: bytes | None) -> None:
@@ -141,6 +152,8 @@ class CacheTransport(ChatTransport):
                     # A reader of the whole completion counts on its usage, which a stream says only when asked.
                     raw = {**raw, "usage": _counted(request, checked.content)}
                 body = encode(raw)
+                if len(body) > MAX_ANSWER_BYTES:
+                    return
             self._cache.put(
                 call.body,
                 body,
@@ -155,7 +168,8 @@ class CacheTransport(ChatTransport):
             self._note_fault("storing", error)
 
     def _note_fault(self, doing: str, error: Exception) -> None:
-        self._cache_faults += 1
+        with self._lock:
+            self._cache_faults += 1
         # Of the error only its kind: that of another library may quote what it was given.
         _log.warning("the cache failed at %s; the request goes on without it: %s", doing, type(error).__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,11 +21,13 @@ __all__ = ["Call", "Head", "Scope", "read_call", "read_head"]
 
 _OPTIONS = {b"x-cf-tenant": "tenant", b"x-cf-namespace": "namespace", b"x-cf-cache": "cache", b"x-cf-ttl-s": "ttl_s"}
 _SENT_ANEW = (b"content-length", b"transfer-encoding")
-# Headers that say on whose behalf a request is sent: a key, a token, a session, an organisation.
+# Headers that say on whose behalf a request is sent (a key, a token, a session, an organisation), and those by which
+# gateways choose who answers it. The others (tracing, retries, versions of the SDK) may differ between equal requests.
 _WHO = re.compile(
-    rb"auth|api-?key|token|secret|cookie|session|credential|organi[sz]ation|project|tenant|account|customer"
-    rb"|(^|-)user(-?(id|name|email))?$"
+    rb"auth|token|secret|cookie|session|credential|organi[sz]ation|project|tenant|account|customer"
+    rb"|(?<!idempotency-)(\b|_|api)key(\b|_)|(^|-)user(-?(id|name|email))?$"
 )
+_WHOM = re.compile(rb"provider|target|api-version|(^|-)(beta|config|deployment|model|region|route)(-|$)")
 
 
 class Scope(NamedTuple):
@@ -50,11 +52,15 @@ class Head:
     options : mapping of str to str
         The ``x-cf-*`` headers by the option they set.
     who : str
-        A hash of the credentials; "" where there are none.
+        The credentials as a tenant: a hash; "" where there are none.
+    whom : str
+        The URL as a namespace, with a hash of its query (some servers take their keys there) and of the headers by
+        which a gateway chooses.
     """
 
     options: Mapping[str, str]
     who: str
+    whom: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +91,12 @@ def read_head(request: HttpRequest) -> Head | None:
 
     Costs some microseconds. Nothing is read of the body.
     """
-    if request.method != "POST" or not request.url.raw_path.partition(b"?")[0].endswith(b"/chat/completions"):
+    path, _, query = request.url.raw_path.partition(b"?")
+    if request.method != "POST" or not path.endswith(b"/chat/completions"):
         return None
     options: dict[str, str] = {}
     who: list[bytes] = []
+    whom = [query] if query else []
     is_json = False
     for name, value in request.headers.raw:
         role = _role(name)
@@ -99,12 +107,15 @@ def read_head(request: HttpRequest) -> Head | None:
         elif role == "encoding":
             return None
         elif role == "who":
-            who.append(name.lower() + b":" + value + b"\n")
+            who.append(name.lower() + b":" + value)
+        elif role == "whom":
+            whom.append(name.lower() + b":" + value)
         else:
             options[role] = value.decode("utf-8", "replace")
     if not is_json:
         return None
-    return Head(options, f"key-{_digest(b''.join(sorted(who)))}" if who else "")
+    where = f"{request.url.scheme}://{request.url.netloc.decode('ascii')}{path.decode('ascii')}"
+    return Head(options, f"key-{_digest(who)}" if who else "", f"{where}?{_digest(whom)}" if whom else where)
 
 
 def read_call(request: HttpRequest, head: Head, body: bytes, scope: Scope) -> Call | None:
@@ -138,7 +149,7 @@ def read_call(request: HttpRequest, head: Head, body: bytes, scope: Scope) -> Ca
             is_changed = True
     return Call(
         body=body,
-        options=_options(request, head, given, scope),
+        options=_options(head, given, scope),
         is_stream=is_stream,
         wants_usage=wants_usage,
         headers=_upstream(request.headers.raw) if is_changed or head.options else None,
@@ -147,7 +158,7 @@ def read_call(request: HttpRequest, head: Head, body: bytes, scope: Scope) -> Ca
 
 @lru_cache(maxsize=512)
 def _role(name: bytes) -> str:
-    """Return what a header is to us: an option's name, "type", "encoding", "who", or "" for nothing."""
+    """Return what a header is to us: an option's name, "type", "encoding", "who", "whom", or "" for nothing."""
     name = name.lower()
     if name in _OPTIONS:
         return _OPTIONS[name]
@@ -157,7 +168,9 @@ def _role(name: bytes) -> str:
         return "type"
     if name == b"content-encoding":
         return "encoding"
-    return "who" if _WHO.search(name) else ""
+    if name.startswith(b"x-stainless-"):
+        return ""
+    return "who" if _WHO.search(name) else "whom" if _WHOM.search(name) else ""
 
 
 def _from_headers(options: Mapping[str, str]) -> JsonObject:
@@ -185,25 +198,15 @@ def _from_body(compound: object) -> Mapping[str, object]:
     return compound
 
 
-def _options(request: HttpRequest, head: Head, given: JsonObject, scope: Scope) -> CallOptions:
-    options = CallOptions.from_mapping(given)
-    tenant = options.tenant if "tenant" in given else head.who if scope.tenant is None else scope.tenant
-    namespace = options.namespace if "namespace" in given else scope.namespace
-    if namespace is None:
-        namespace = _where(request)
-    return replace(options, tenant=tenant, namespace=namespace)
+def _options(head: Head, given: JsonObject, scope: Scope) -> CallOptions:
+    given.setdefault("tenant", head.who if scope.tenant is None else scope.tenant)
+    given.setdefault("namespace", head.whom if scope.namespace is None else scope.namespace)
+    return CallOptions.from_mapping(given)
 
 
-def _where(request: HttpRequest) -> str:
-    """Return the URL as a namespace. Its query only as a hash: some servers take their keys there."""
-    url = request.url
-    path, _, query = url.raw_path.partition(b"?")
-    where = f"{url.scheme}://{url.netloc.decode('ascii')}{path.decode('ascii')}"
-    return f"{where}?{_digest(query)}" if query else where
-
-
-def _digest(text: bytes) -> str:
-    return blake2b(text, digest_size=16).hexdigest()
+def _digest(parts: list[bytes]) -> str:
+    # No header holds a line feed, so different parts never join to one text.
+    return blake2b(b"\n".join(sorted(parts)), digest_size=16).hexdigest()
 
 
 def _upstream(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
