@@ -594,7 +594,7 @@ async def test_an_answer_that_the_transport_beneath_has_read_is_stored(caller, l
     kind = "text/event-stream" if is_stream else "application/json"
     headers = {"content-type": kind, "content-encoding": "gzip"}
     reply = caller.http.Response(200, headers=headers, content=gzip.compress(plain))
-    caller.options = {"inner": caller.http.MockTransport(lambda request: reply)}
+    caller.options = {"inner": caller.http.MockTransport(lambda _: reply)}
 
     first = await caller.post(loopback, STREAM if is_stream else BODY)
     second = await caller.post(loopback)

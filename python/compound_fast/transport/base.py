@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, overload
+from typing import TYPE_CHECKING, Any, Self
 
 from compound_fast.errors import ConfigError
 from compound_fast.transport.answers import encode
@@ -20,15 +20,7 @@ if TYPE_CHECKING:
     class _Transport(httpx.BaseTransport, httpx.AsyncBaseTransport, httpx2.BaseTransport, httpx2.AsyncBaseTransport):
         """To a type checker a transport of both modules; neither is loaded before a request comes from it."""
 
-        @overload
-        def handle_request(self, request: httpx.Request) -> httpx.Response: ...
-        @overload
-        def handle_request(self, request: httpx2.Request) -> httpx2.Response: ...
         def handle_request(self, request: Any) -> Any: ...
-        @overload
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response: ...
-        @overload
-        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response: ...
         async def handle_async_request(self, request: Any) -> Any: ...
 else:
     _Transport = object
