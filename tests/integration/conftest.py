@@ -1,5 +1,6 @@
-"""The server on the loopback interface that these tests talk to."""
+"""The server on the loopback interface that these tests talk to, and the clients that talk to it."""
 
+from callers import caller, module
 from loopback import loopback
 
-__all__ = ["loopback"]
+__all__ = ["caller", "loopback", "module"]

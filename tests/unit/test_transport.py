@@ -5,6 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import httpx
+
+from compound_fast.transport.calls import read_head
+
 
 def test_no_http_client_is_loaded_before_a_request_comes() -> None:
     """Making a transport loads neither httpx nor httpx2."""
@@ -31,3 +35,19 @@ def test_an_integration_that_is_missing_names_what_to_install() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert result.stdout.count("pip install") == 2
+
+
+def test_a_key_is_kept_as_a_hash_only() -> None:
+    """What answers are filed under holds no key, from the headers or the query; other keys file elsewhere."""
+
+    def head(header: str, query: str):
+        url = f"http://localhost/v1/chat/completions?key={query}"
+        headers = {"authorization": f"Bearer {header}", "content-type": "application/json"}
+        return read_head(httpx.Request("POST", url, headers=headers, content=b"{}"))
+
+    mine = head("key-of-the-shop", "key-of-the-query")
+
+    assert "of-the" not in repr(mine)
+    assert mine == head("key-of-the-shop", "key-of-the-query")
+    assert mine.who != head("other", "key-of-the-query").who
+    assert mine.whom != head("key-of-the-shop", "other").whom
