@@ -1,13 +1,13 @@
-"""What goes in and what comes out: requests, completions in the OpenAI shape, and what compound_fast adds to them."""
+"""What a call may ask and what comes out: completions in the OpenAI shape, and what compound_fast adds to them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
-from compound_fast.errors import ConfigError, ResponseValidationError, TextError
+from compound_fast._arguments import LONGEST_TTL_S, SHORTEST_TTL_S, check_number, check_text, is_number, shown
+from compound_fast.errors import ConfigError, ResponseValidationError
 
 __all__ = [
     "CallOptions",
@@ -18,50 +18,18 @@ __all__ = [
     "ChunkChoice",
     "CompoundInfo",
     "JsonObject",
-    "RequestLike",
     "ServedFrom",
     "Usage",
-    "to_body",
 ]
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object as `json.loads` gives it."""
 
-RequestLike: TypeAlias = str | bytes | Mapping[str, Any] | Sequence[Mapping[str, Any]]
-"""A request: one user turn, a body as JSON bytes (never re-encoded), a body, or a list of messages."""
+MOST_TOKENS = 2**32 - 1
+"""Most tokens of one answer, input and output: a usage beyond is a fault of the provider."""
 
 ServedFrom: TypeAlias = Literal["exact", "semantic", "model"]
 """Which tier gave the answer."""
-
-
-def to_body(request: RequestLike) -> bytes:
-    """Return `request` as the JSON bytes of an OpenAI chat-completion body.
-
-    Bytes pass through untouched; everything else costs one JSON encoding.
-
-    Raises
-    ------
-    TextError
-        If the request is none of the four forms, or holds text that is not UTF-8 (a lone surrogate).
-    """
-    if isinstance(request, bytes):
-        return request
-    if isinstance(request, str):
-        body: object = {"messages": [{"role": "user", "content": request}]}
-    elif isinstance(request, Mapping):
-        body = request
-    elif isinstance(request, Sequence):
-        body = {"messages": list(request)}
-    else:
-        raise TextError(
-            f"a request is a str, a list of messages, a body (dict) or its JSON bytes; got {type(request).__name__}"
-        )
-    try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError as error:
-        raise TextError("the request holds a lone surrogate, which has no UTF-8 form; remove or replace it") from error
-    except (TypeError, ValueError) as error:
-        raise TextError(f"the request has no JSON form: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +52,14 @@ class CallOptions:
     cache: Literal["default", "no-cache", "no-store", "off"] = "default"
     ttl_s: float | None = None
 
+    def __post_init__(self) -> None:
+        check_text("compound option tenant", self.tenant)
+        check_text("compound option namespace", self.namespace)
+        if self.cache not in ("default", "no-cache", "no-store", "off"):
+            raise ConfigError(f"compound option cache={shown(self.cache)} is none of default, no-cache, no-store, off")
+        if self.ttl_s is not None:
+            check_number("compound option ttl_s", self.ttl_s, least=SHORTEST_TTL_S, most=LONGEST_TTL_S)
+
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any] | None) -> CallOptions:
         """Check and take the ``compound={...}`` of a call.
@@ -92,23 +68,18 @@ class CallOptions:
         ------
         ConfigError
             On an unknown key or a value outside its range.
+        TextError
+            If the tenant or the namespace is not text.
         """
-        if not options:
+        if options is None:
             return cls()
-        known = {"tenant", "namespace", "cache", "ttl_s"}
+        if not isinstance(options, Mapping):
+            raise ConfigError(f"compound={shown(options)} is no mapping of options such as {{'tenant': 'acme'}}")
         for key in options:
-            if key not in known:
-                raise ConfigError(f"compound option {key!r} is unknown; known are {', '.join(sorted(known))}")
-        taken = cls(**options)
-        for name in ("tenant", "namespace"):
-            if not isinstance(getattr(taken, name), str):
-                raise ConfigError(f"compound option {name}={getattr(taken, name)!r} is not a str")
-        if taken.cache not in ("default", "no-cache", "no-store", "off"):
-            raise ConfigError(f"compound option cache={taken.cache!r} is none of default, no-cache, no-store, off")
-        ttl_s = taken.ttl_s
-        if ttl_s is not None and not (isinstance(ttl_s, (int, float)) and ttl_s > 0):
-            raise ConfigError(f"compound option ttl_s={ttl_s!r} is not a positive number of seconds")
-        return taken
+            if key not in cls.__slots__:
+                known = ", ".join(sorted(cls.__slots__))
+                raise ConfigError(f"compound option {shown(key)} is unknown; known are {known}")
+        return cls(**options)
 
     @property
     def may_look_up(self) -> bool:
@@ -144,7 +115,7 @@ class Usage:
         cached = (details.get("cached_tokens") if isinstance(details, dict) else None) or 0
         if type(prompt_tokens) is not int or type(completion_tokens) is not int or type(cached) is not int:
             return None
-        if completion_tokens < 0 or not 0 <= cached <= prompt_tokens:
+        if completion_tokens < 0 or not 0 <= cached <= prompt_tokens or prompt_tokens + completion_tokens > MOST_TOKENS:
             return None
         return cls(prompt_tokens, completion_tokens, cached)
 
@@ -162,9 +133,10 @@ class CompoundInfo:
     simulated : bool
         Whether a simulated provider wrote it.
     cost_usd : float or None
-        What this call cost, in dollars; 0.0 for a hit, None where the model has no price.
+        What this call cost, in dollars, with the attempts that failed; 0.0 for a hit, None where a model has no price,
+        or an attempt may have been billed and nobody says how much.
     cost_saved_usd : float or None
-        For a hit: what the stored answer had cost.
+        For a hit: what the stored answer had cost, without the attempts that failed before it.
     entry_id : str or None
         The entry served, or the one just made; None when nothing was stored.
     similarity : float or None
@@ -253,9 +225,9 @@ class ChatCompletion:
             for position, choice in enumerate(raw["choices"])
         ]
         return cls(
-            id=str(raw.get("id", "")),
+            id=_text(raw.get("id"), ""),
             created=_whole(raw.get("created")),
-            model=str(raw.get("model", compound.model)),
+            model=_text(raw.get("model"), compound.model),
             choices=choices,
             usage=usage,
             compound=compound,
@@ -269,7 +241,14 @@ class ChatCompletion:
 
 def _whole(value: object) -> int:
     """Return a number of seconds as an int; 0 for what is none."""
-    return int(value) if isinstance(value, (int, float)) else 0
+    return int(value) if isinstance(value, (int, float)) and is_number(value, least=0, most=2**53) else 0
+
+
+def _text(value: object, default: str) -> str:
+    """Return a scalar as text; `default` for null and for what is none."""
+    if isinstance(value, str):
+        return value
+    return default if value is None or isinstance(value, (dict, list)) else str(value)
 
 
 def _message(raw: Mapping[str, Any]) -> ChatMessage:
@@ -279,7 +258,7 @@ def _message(raw: Mapping[str, Any]) -> ChatMessage:
             f"content is a {type(content).__name__}, not text", path="choices[].message.content"
         )
     return ChatMessage(
-        role=str(raw.get("role", "assistant")),
+        role=_text(raw.get("role"), "assistant"),
         content=content,
         tool_calls=cast("list[JsonObject] | None", raw.get("tool_calls")),
         refusal=raw.get("refusal"),
@@ -320,9 +299,9 @@ class ChatCompletionChunk:
             for position, choice in enumerate(raw.get("choices") or ())
         ]
         return cls(
-            id=str(raw.get("id", "")),
+            id=_text(raw.get("id"), ""),
             created=_whole(raw.get("created")),
-            model=str(raw.get("model", "")),
+            model=_text(raw.get("model"), ""),
             choices=choices,
             usage=Usage.from_raw(raw.get("usage")),
             compound=compound,

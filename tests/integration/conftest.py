@@ -1,6 +1,6 @@
-"""The server on the loopback interface that these tests talk to, and the clients that talk to it."""
+"""The servers on the loopback interface that these tests talk to, and the clients that talk to them."""
 
 from callers import caller, module
-from loopback import loopback
+from loopback import loopback, second
 
-__all__ = ["caller", "loopback", "module"]
+__all__ = ["caller", "loopback", "module", "second"]

@@ -88,7 +88,7 @@ def _tool_calls() -> list[bytes]:
 def _with_more_than_text() -> list[bytes]:
     first, second, *rest = events("The answer.")
     thought = json.loads(second.removeprefix(b"data: "))
-    thought["choices"][0]["delta"]["reasoning_content"] = "Hm."
+    thought["choices"][0]["delta"]["audio"] = {"data": "aGVsbG8="}
     return [first, b"data: " + json.dumps(thought).encode() + b"\n\n", *rest]
 
 
@@ -233,7 +233,7 @@ async def test_an_answer_that_is_too_long_is_passed_on_and_not_stored(caller, lo
 async def test_something_else_stored_under_a_request_is_no_answer(caller, loopback, caplog):
     """An entry that is no completion is not served as one."""
     caller.options = {"tenant": "", "namespace": ""}
-    for stored in (b"not JSON", {"choices": []}):
+    for stored in (b'{"answer": 42}', {"choices": []}):
         caller.cache.put(BODY, stored)
         assert source(await caller.post(loopback, headers={"x-cf-cache": "no-store"})) == "model"
 

@@ -1,43 +1,32 @@
-"""Requests in their four forms, and what a call may ask."""
+"""What a call may ask, and what comes out."""
 
 from __future__ import annotations
 
-import json
+import math
 
 import pytest
 
 from compound_fast.errors import ConfigError, TextError
-from compound_fast.types import CallOptions, ChatCompletionChunk, CompoundInfo, Usage, to_body
-
-TURN = {"role": "user", "content": "Grüße"}
+from compound_fast.types import CallOptions, ChatCompletionChunk, CompoundInfo, Usage
 
 
-@pytest.mark.parametrize("request_", ["Grüße", [TURN], {"messages": [TURN]}, to_body("Grüße")])
-def test_the_four_forms_of_a_request_are_one_body(request_):
-    """A text, messages, a body and its bytes mean the same."""
-    assert json.loads(to_body(request_)) == {"messages": [TURN]}
-
-
-def test_bytes_are_never_encoded_again():
-    """Bytes pass through as the same object."""
-    body = b'{"messages":  []}'
-
-    assert to_body(body) is body
-
-
-@pytest.mark.parametrize(("request_", "message"), [
-    (3, "got int"), ("\ud800", "lone surrogate"), ({"messages": [{1, 2}]}, "no JSON form"),
+@pytest.mark.parametrize("options", [
+    {"tenant": 3}, {"namespace": None}, {"tenant": "\ud800"}, {"cache": "never"}, {"cache": []},
+    {"ttl_s": True}, {"ttl_s": math.inf}, {"ttl_s": math.nan}, {"ttl_s": -1}, {"ttl_s": 10**400}, {"ttl_s": "1"},
 ])  # fmt: skip
-def test_what_has_no_body_is_refused(request_, message):
-    """The message says what was wrong, and not what was asked."""
-    with pytest.raises(TextError, match=message):
-        to_body(request_)
+def test_an_option_of_the_wrong_kind_is_refused_however_it_is_given(options):
+    """A tenant is text, a time to live a number of seconds; a mapping and the class are checked alike."""
+    name = next(iter(options))
+    for make in (CallOptions.from_mapping, lambda values: CallOptions(**values)):
+        with pytest.raises((ConfigError, TextError), match=f"compound option {name}"):
+            make(options)
 
 
-def test_an_option_of_the_wrong_type_is_refused():
-    """A tenant is text."""
-    with pytest.raises(ConfigError, match="tenant=3 is not a str"):
-        CallOptions.from_mapping({"tenant": 3})
+@pytest.mark.parametrize("options", ["x", 3, [("tenant", "a")], {"tennant": "a"}, {3: "a"}])
+def test_options_that_are_no_mapping_of_known_names_are_refused(options):
+    """The message names the value and what is known."""
+    with pytest.raises(ConfigError, match=r"compound(=| option )"):
+        CallOptions.from_mapping(options)
 
 
 def test_an_unknown_cost_is_none_in_dollars_too():
@@ -46,6 +35,12 @@ def test_an_unknown_cost_is_none_in_dollars_too():
     known = CompoundInfo(served_from="model", model="m", provider="p", simulated=False, cost_nano_usd=1_500_000_000)
 
     assert (unknown.cost_usd, known.cost_usd) == (None, 1.5)
+
+
+@pytest.mark.parametrize(("created", "taken"), [(17.9, 17), (10**400, 0), (math.inf, 0), (-1, 0), (True, 0), ("1", 0)])
+def test_a_date_that_is_none_is_0(created, taken):
+    """A provider may send anything; a number of seconds is taken, and nothing else."""
+    assert ChatCompletionChunk.from_raw({"id": "c", "created": created, "choices": []}).created == taken
 
 
 def test_a_chunk_without_choices_carries_the_usage():

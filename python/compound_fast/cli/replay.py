@@ -21,10 +21,9 @@ from rich.progress import Progress
 from compound_fast.cli.page import write
 from compound_fast.cli.report import replay_page, show
 from compound_fast.cli.tally import Classes, Tally
-from compound_fast.cli.traffic import SAMPLE, Recorded, read_traffic
-from compound_fast.config import Config, RoutingConfig
+from compound_fast.cli.traffic import SAMPLE, Recorded, read_lines, read_traffic
+from compound_fast.config import Config, ProviderConfig, RoutingConfig
 from compound_fast.errors import CompoundFastError, ConfigError, TextError, TrafficError
-from compound_fast.types import CallOptions
 
 if TYPE_CHECKING:
     from compound_fast.pipeline import Pipeline
@@ -97,36 +96,34 @@ def choose_config(config_path: Path | None, *, base_url: str | None, model: str 
         return Config.load(config_path) if config_path else Config.default()
     if config_path is not None:
         return Config.load(config_path).with_base_url(base_url, model=model)
-    model = model or _sole_model(base_url)
+    default = Config.default().with_base_url(base_url)  # checks the address before anything is sent there
+    model = model or _sole_model(default.providers["server"])
     # One real model: the prices and rules of the simulated ones say nothing about it.
-    default = Config.default()
-    only = replace(default.models[default.baseline], name=model, prices=None)
-    return replace(
-        default, source="--base-url", models={model: only}, baseline=model, routing=RoutingConfig()
-    ).with_base_url(base_url, model=model)
+    only = replace(default.models[default.baseline], name=model, upstream_model=model, prices=None)
+    return replace(default, source="--base-url", models={model: only}, baseline=model, routing=RoutingConfig())
 
 
-def _sole_model(base_url: str) -> str:
+def _sole_model(server: ProviderConfig) -> str:
     """Return the name of the one model that a server lists; "default" where it lists none, as small servers do.
 
     Raises
     ------
     ConfigError
-        If it lists several.
+        If it lists several, or the key is none.
     """
     import httpx  # here, so that the other commands load no HTTP client
 
-    key = os.environ.get("OPENAI_API_KEY")
+    key = server.read_api_key()
     try:
         answer = httpx.get(
-            base_url.rstrip("/") + "/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
+            f"{server.base_url}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
         )
         names = [str(model["id"]) for model in answer.json()["data"]]
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, RecursionError):
         names = []  # a server that cannot be reached, or refuses the key, says so at the first request
     if len(names) > 1:
         raise ConfigError(
-            f"--base-url {base_url} has {len(names)} models ({', '.join(names[:5])}, ...); choose one by --model"
+            f"--base-url {server.base_url} has {len(names)} models ({', '.join(names[:5])}, ...); choose one by --model"
         )
     return names[0] if names else "default"
 
@@ -183,14 +180,14 @@ class Replay:
         """Send one request; False where it turned out to be none."""
         started = perf_counter()
         try:
-            reply = await pipeline.complete(recorded.body, CallOptions(tenant=recorded.tenant))
+            reply = await pipeline.complete(recorded.body, recorded.options)
         except TextError as error:
             self._skip(TrafficError(f"line {recorded.line}: {error}", line=recorded.line))
             return False
         except CompoundFastError as error:
             self.failures[type(error).__name__] += 1
             self.last_failure = f"line {recorded.line}: {error}"
-            self.tally.failed()
+            self.tally.failed(pipeline.ledger.totals()["cost_nano_usd"])
             return True
         self.tally.answered(reply.compound, (perf_counter() - started) * 1e6)
         self.classes.note(recorded.cls, reply.compound)
@@ -212,8 +209,11 @@ class Replay:
         """Return what ``--json`` prints."""
         totals, models = self._totals, self.config.models
         cost, baseline, unpriced = totals["cost_nano_usd"], totals["baseline_nano_usd"], totals["unpriced"]
-        answered = totals["requests"] - totals["served"]["failed"]
-        priced = unpriced < answered or answered == 0
+        answering = {name: count for name, count in totals["models"].items() if count["requests"]}
+        priced = not unpriced or any(count["unpriced"] < count["requests"] for count in answering.values())
+        # A model without a price makes the priced requests a selection. A broken connection, whose cost is unknown too,
+        # does not: the sums leave it out on both sides, and `unpriced` says how often.
+        comparable = all(models[name].prices is not None for name in (*answering, self.config.baseline))
         hits = self.classes.right + self.classes.wrong
         return {
             "requests": totals["requests"],
@@ -225,9 +225,8 @@ class Replay:
             "wrong_per_hit": self.classes.wrong / hits if hits else None,
             "tokens": totals["tokens"],
             "cost_usd": cost / 1e9 if priced else None,
-            "baseline_cost_usd": baseline / 1e9 if priced else None,
-            # Where a price is unknown, the two sums are not over the same requests, and their ratio says nothing.
-            "saving": None if unpriced else 1 - cost / baseline if baseline else 0.0,
+            "baseline_cost_usd": baseline / 1e9 if priced and models[self.config.baseline].prices is not None else None,
+            "saving": (1 - cost / baseline if baseline else 0.0) if priced and comparable else None,
             "models": {name: self._model(name, counts) for name, counts in totals["models"].items()},
             "decision_us": totals["decision_us"],
             "end_to_end_us": totals["end_to_end_us"],
@@ -273,14 +272,14 @@ def progress_of(file: BinaryIO) -> Iterator[Iterable[bytes]]:
     """The lines of `file`, with a bar on standard error that follows them; no bar where it is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield file
+        yield read_lines(file)
         return
     size = os.fstat(file.fileno()).st_size if file.seekable() else None
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("replaying", total=size)
 
         def lines() -> Iterator[bytes]:
-            for line in file:
+            for line in read_lines(file):
                 progress.advance(task, len(line))
                 yield line
 

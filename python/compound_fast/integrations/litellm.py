@@ -16,6 +16,7 @@ except ImportError as error:
 
 from compound_fast.cache import SemanticCache
 from compound_fast.errors import ConfigError, ResponseValidationError, TextError
+from compound_fast.providers.asked import choices_asked
 from compound_fast.validation import check_completion, is_storable
 
 __all__ = ["CompoundCache"]
@@ -97,12 +98,13 @@ class CompoundCache(Cache):
             text = result if isinstance(result, str) else result.model_dump_json(exclude_none=True)
             completion = json.loads(text)
             check_completion(completion)
-            if not is_storable(completion):
+            body = _body(kwargs)
+            if not is_storable(completion, choices=choices_asked(body)):
                 return
             ttl_s = (kwargs.get("cache") or {}).get("ttl")
             model = str(completion.get("model", ""))
             tenant, namespace = self._scope(kwargs)
-            self._compound.put(_body(kwargs), completion, tenant=tenant, namespace=namespace, model=model, ttl_s=ttl_s)
+            self._compound.put(body, completion, tenant=tenant, namespace=namespace, model=model, ttl_s=ttl_s)
         except (TextError, ResponseValidationError):
             return  # no chat request, or no answer
         except Exception as error:  # noqa: BLE001 -- as in get_cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from compound_fast.dispatch import ChunkAssembler, completion_chunks
@@ -27,8 +27,6 @@ MAX_ANSWER_BYTES = 2 << 20
 CHUNK_OVERHEAD = 32
 """How many times larger an event stream may be than its answer: a chunk of 4 characters is some 300 bytes."""
 
-_KEPT = {"role", "content", "refusal", "tool_calls"}  # of a delta, by `ChunkAssembler`
-_REPLAYED = {"role", "content"}  # of a message, by `completion_chunks`
 _log = logging.getLogger(__name__)
 
 Keep: TypeAlias = "Callable[[JsonObject, bytes | None], None]"
@@ -149,26 +147,18 @@ class _Events:
     def _read(self, events: list[bytes]) -> JsonObject | None:
         for event in events:
             if event == b"[DONE]":
-                if not self._assembler.is_finished:
-                    raise ValueError("the stream ended without a finish reason")
+                if not (self._assembler.is_finished and self._assembler.is_faithful):
+                    raise ValueError("the stream ended without a finish reason, or said what a completion cannot hold")
                 return self._assembler.completion()
             chunk = json.loads(event)
-            if chunk.get("error") or not _says_only(_KEPT, "delta", chunk.get("choices") or ()):
-                raise ValueError("the stream carries an error, or more than text")
+            if chunk.get("error"):
+                raise ValueError("the stream carries an error")
             self._assembler.add(chunk)
         return None
 
 
-def _says_only(known: set[str], part: str, choices: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether nothing would be lost of choices: no reasoning, annotations, audio or log probabilities."""
-    return all(
-        not choice.get("logprobs") and all(key in known for key, value in (choice.get(part) or {}).items() if value)
-        for choice in choices
-    )
-
-
-def stored_completion(hit: Hit, *, is_stream: bool) -> tuple[JsonObject, bytes] | None:
-    """Return what an entry holds as a completion and its bytes; None where a stream could not say all of it.
+def stored_completion(hit: Hit) -> tuple[JsonObject, bytes]:
+    """Return what an entry holds as a completion, and its bytes.
 
     Raises
     ------
@@ -176,10 +166,10 @@ def stored_completion(hit: Hit, *, is_stream: bool) -> tuple[JsonObject, bytes] 
         If somebody stored something else under the request.
     """
     response = hit.response
-    if isinstance(response, bytes):
-        completion = json.loads(response)
-    elif isinstance(response, str):
-        message = {"role": "assistant", "content": response}
+    completion: Any = json.loads(response) if isinstance(response, bytes) else response
+    is_text = isinstance(completion, str)
+    if is_text:
+        message = {"role": "assistant", "content": completion}
         completion = {
             "id": f"chatcmpl-{hit.entry_id}",
             "object": "chat.completion",
@@ -187,12 +177,8 @@ def stored_completion(hit: Hit, *, is_stream: bool) -> tuple[JsonObject, bytes] 
             "model": hit.model,
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         }
-    else:
-        completion = response
     check_completion(completion)
-    if is_stream and not _says_only(_REPLAYED, "message", completion["choices"]):
-        return None
-    return completion, response if isinstance(response, bytes) else encode(completion)
+    return completion, response if isinstance(response, bytes) and not is_text else encode(completion)
 
 
 def replayed(completion: JsonObject, *, include_usage: bool) -> bytes:

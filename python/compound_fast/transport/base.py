@@ -6,7 +6,8 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from compound_fast.errors import ConfigError
+from compound_fast._arguments import shown
+from compound_fast.errors import CompoundFastError, ConfigError, TextError
 from compound_fast.transport.answers import encode
 from compound_fast.transport.calls import Call, Head, Scope, read_call, read_head
 from compound_fast.transport.generations import generation_of
@@ -45,7 +46,7 @@ class ChatTransport(_Transport):
         for name in ("tenant", "namespace"):
             value = getattr(scope, name)
             if not isinstance(value, (str, type(None))):
-                raise ConfigError(f"{name}={value!r} is not a str")
+                raise ConfigError(f"{name}={shown(value)} is not a str")
         if inner is not None and not (hasattr(inner, "handle_request") or hasattr(inner, "handle_async_request")):
             raise ConfigError(f"inner: a {type(inner).__name__} is no transport, such as httpx.HTTPTransport()")
         self._inner = inner
@@ -61,7 +62,7 @@ class ChatTransport(_Transport):
         if head is None:
             return beneath.handle_request(request)
         call = self._read(request, head, request.read())
-        if isinstance(call, ConfigError):
+        if isinstance(call, CompoundFastError):
             return error_response(generation, 400, str(call), "invalid_request_error")
         if call is None:
             return beneath.handle_request(request)
@@ -75,7 +76,7 @@ class ChatTransport(_Transport):
         if head is None:
             return await beneath.handle_async_request(request)
         call = self._read(request, head, await request.aread())
-        if isinstance(call, ConfigError):
+        if isinstance(call, CompoundFastError):
             return error_response(generation, 400, str(call), "invalid_request_error")
         if call is None:
             return await beneath.handle_async_request(request)
@@ -119,12 +120,12 @@ class ChatTransport(_Transport):
     async def _answer_async(self, generation: Generation, request: HttpRequest, call: Call, beneath: Any) -> Any:
         raise NotImplementedError
 
-    def _read(self, request: HttpRequest, head: Head, body: bytes) -> Call | ConfigError | None:
+    def _read(self, request: HttpRequest, head: Head, body: bytes) -> Call | CompoundFastError | None:
         # A wrong option becomes an answer of status 400: an exception here would reach the user of an SDK as
         # "Connection error", after retries.
         try:
             return read_call(request, head, body, self._scope)
-        except ConfigError as error:
+        except (ConfigError, TextError) as error:
             return error
 
     def _beneath(self, generation: Generation, default: str, method: str) -> Any:

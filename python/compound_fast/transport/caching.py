@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from compound_fast._core import Request, Tokenizer
 from compound_fast.cache import SemanticCache
 from compound_fast.errors import ConfigError, ResponseValidationError, TextError
+from compound_fast.providers.asked import choices_asked
 from compound_fast.transport.answers import (
     EVENT_STREAM,
     MAX_ANSWER_BYTES,
@@ -115,7 +116,7 @@ class CacheTransport(ChatTransport):
             return None
         try:
             hit = self._cache.get(call.body, tenant=options.tenant, namespace=options.namespace)
-            stored = None if hit is None else stored_completion(hit, is_stream=call.is_stream)
+            stored = None if hit is None else stored_completion(hit)
         except TextError:
             return None  # no chat request, which is for the server to say
         except Exception as error:  # noqa: BLE001 -- whatever fails in here, the request goes on without it
@@ -145,7 +146,7 @@ class CacheTransport(ChatTransport):
         try:
             request = Request(call.body)
             checked = check_completion(raw, wants_json=request.features.wants_json)
-            if not is_storable(raw):
+            if not is_storable(raw, choices=choices_asked(call.body)):
                 return
             if body is None:
                 if checked.usage is None:

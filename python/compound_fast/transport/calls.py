@@ -10,8 +10,10 @@ from functools import lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
+from compound_fast._arguments import shown
 from compound_fast.errors import ConfigError, TextError
-from compound_fast.types import CallOptions, to_body
+from compound_fast.request import to_body
+from compound_fast.types import CallOptions
 
 if TYPE_CHECKING:
     from compound_fast.transport.generations import HttpRequest
@@ -125,7 +127,7 @@ def read_call(request: HttpRequest, head: Head, body: bytes, scope: Scope) -> Ca
 
     Raises
     ------
-    ConfigError
+    ConfigError, TextError
         If an option of ours is unknown, or its value outside its range.
     """
     given: JsonObject = _from_headers(head.options) if head.options else {}
@@ -178,7 +180,7 @@ def _from_headers(options: Mapping[str, str]) -> JsonObject:
     for key, value in options.items():
         if key not in _OPTIONS.values():
             known = ", ".join(name.decode() for name in _OPTIONS)
-            raise ConfigError(f"the header {key} is unknown; known are {known}")
+            raise ConfigError(f"the header {shown(key)} is unknown; known are {known}")
         given[key] = _seconds(value) if key == "ttl_s" else value
     return given
 
@@ -187,14 +189,14 @@ def _seconds(value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise ConfigError(f"the header x-cf-ttl-s={value!r} is not a number of seconds") from None
+        raise ConfigError(f"the header x-cf-ttl-s={shown(value)} is not a number of seconds") from None
 
 
 def _from_body(compound: object) -> Mapping[str, object]:
     if compound is None:
         return {}
     if not isinstance(compound, Mapping):
-        raise ConfigError(f"compound={compound!r} is not an object of options, as in {{'tenant': 'acme'}}")
+        raise ConfigError(f"compound={shown(compound)} is no object of options such as {{'tenant': 'acme'}}")
     return compound
 
 

@@ -66,7 +66,7 @@ class PipelineTransport(ChatTransport):
         try:
             if not call.is_stream:
                 return _whole(generation, loop.run(pipeline.complete(call.body, call.options)))
-            chunks = Stream(pipeline.stream(call.body, call.options), loop)
+            chunks = Stream(loop.hold(pipeline.stream(call.body, call.options)), loop)
             # Once the first chunk is there, a model answers; before it, a failure still has a status of its own.
             return generation.streamed([("content-type", EVENT_STREAM)], _Events(next(chunks), chunks))
         except CompoundFastError as error:
