@@ -141,7 +141,7 @@ async def test_leaving_a_stream_early_ends_it_at_the_server_and_stores_nothing(c
     loopback.script = [stream(events("On ", "its ", "way.", done=False)[:2], after=wait), answer("Fresh.")]
     await caller.pieces(loopback, most=1)
 
-    assert loopback.hung_up.wait(5)
+    assert await asyncio.to_thread(loopback.hung_up.wait, 5)
     assert source(await caller.post(loopback)) == "model"
 
 

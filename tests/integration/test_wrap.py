@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import pytest
@@ -339,7 +340,7 @@ async def test_leaving_a_stream_of_the_path_ends_it_at_the_provider(sdk, loopbac
         next(iter(chunks))
     await sdk.done(chunks.close())
 
-    assert loopback.hung_up.wait(5)
+    assert await asyncio.to_thread(loopback.hung_up.wait, 5)
 
 
 async def test_a_client_of_ours_serves_and_stays_open(sdk, loopback, configuration):
