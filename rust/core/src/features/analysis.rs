@@ -57,7 +57,7 @@ impl Analysis {
         if kept.embedder_id == embedder.id() { read(kept) } else { read(&embed()) }
     }
 
-    /// The language of the text without its slots, see [`language`]. No step of the path asks for it.
+    /// The language of the text without its slots, see [`language()`]. No step of the path asks for it.
     pub fn language(&self) -> Option<&'static str> {
         *self.language.get_or_init(|| language(&self.features().slots.frame))
     }
