@@ -27,7 +27,7 @@ import time
 from pathlib import Path
 
 from compound_fast import _core
-from compound_fast.types import to_body
+from compound_fast.request import to_body
 
 LEXICON = Path(__file__).parents[2] / "rust/core/src/features/lexicon"
 LINES = [

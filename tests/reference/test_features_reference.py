@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from compound_fast.features import Features, extract
+from compound_fast.request import to_body
 from compound_fast.tokens import count_tokens
-from compound_fast.types import to_body
 
 LEXICON = Path(__file__).parents[2] / "rust/core/src/features/lexicon"
 FAMILIES = ["python", "javascript", "rust", "c", "java", "sql", "shell", "html", "go"]
