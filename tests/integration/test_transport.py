@@ -138,7 +138,7 @@ async def test_leaving_a_stream_early_ends_it_at_the_server_and_stores_nothing(c
     async def wait(connection):
         await connection.until_hung_up()
 
-    loopback.script = [stream(events("On ", "its ", "way.", done=False)[:2], after=wait), answer("Fresh.")]
+    loopback.script = [stream([b"".join(events("On ", "its ", "way.", done=False)[:2])], after=wait), answer("Fresh.")]
     await caller.pieces(loopback, most=1)
 
     assert await asyncio.to_thread(loopback.hung_up.wait, 5)
