@@ -85,11 +85,11 @@ def _tool_calls() -> list[bytes]:
     ] + [b"data: [DONE]\n\n"]
 
 
-def _with_more_than_text() -> list[bytes]:
+def _with_audio() -> list[bytes]:
     first, second, *rest = events("The answer.")
-    thought = json.loads(second.removeprefix(b"data: "))
-    thought["choices"][0]["delta"]["audio"] = {"data": "aGVsbG8="}
-    return [first, b"data: " + json.dumps(thought).encode() + b"\n\n", *rest]
+    spoken = json.loads(second.removeprefix(b"data: "))
+    spoken["choices"][0]["delta"]["audio"] = {"data": "aGVsbG8="}
+    return [first, b"data: " + json.dumps(spoken).encode() + b"\n\n", *rest]
 
 
 STREAMS_NOT_STORED = {
@@ -100,7 +100,7 @@ STREAMS_NOT_STORED = {
     "filtered": stream(events("On its", finish_reason="content_filter")),
     "with an error in it": stream([events("On its")[1], b'data: {"error": {"message": "no"}}\n\n', *events("way.")]),
     "of tool calls": stream(_tool_calls()),
-    "with more than text": stream(_with_more_than_text()),
+    "with a field that adds up to nothing known": stream(_with_audio()),
     "with an event that is no JSON": stream([b"data: {\n\n", *events("On its way.")]),
     "of nothing": stream([]),
 }
@@ -138,7 +138,7 @@ async def test_leaving_a_stream_early_ends_it_at_the_server_and_stores_nothing(c
     async def wait(connection):
         await connection.until_hung_up()
 
-    loopback.script = [stream(events("On ", "its ", "way.", done=False)[:2], after=wait), answer("Fresh.")]
+    loopback.script = [stream([b"".join(events("On ", "its ", "way.", done=False)[:2])], after=wait), answer("Fresh.")]
     await caller.pieces(loopback, most=1)
 
     assert await asyncio.to_thread(loopback.hung_up.wait, 5)
@@ -182,6 +182,16 @@ async def test_what_is_no_whole_answer_passes_and_is_not_stored(caller, loopback
     assert source(first) == source(again) == "model"
     assert again.json()["choices"][0]["message"]["content"] == "Fresh."
     assert caller.faults == 0
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_fewer_answers_than_were_asked_for_are_not_stored(caller, loopback, is_stream):
+    """One answer where two were asked for is not repeated to the next who asks for two."""
+    loopback.script = [stream(events("One.")) if is_stream else answer("One."), answer("Fresh.")]
+
+    await caller.pieces(loopback, {**BODY, "n": 2, "stream": is_stream})
+
+    assert source(await caller.post(loopback, {**BODY, "n": 2})) == "model"
 
 
 async def test_json_that_was_asked_for_and_did_not_come_is_not_stored(caller, loopback):

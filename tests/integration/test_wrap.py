@@ -331,7 +331,7 @@ async def test_leaving_a_stream_of_the_path_ends_it_at_the_provider(sdk, loopbac
     async def wait(connection):
         await connection.until_hung_up()
 
-    loopback.script = [stream(events("It ", "is ", done=False)[:2], after=wait)]
+    loopback.script = [stream([b"".join(events("It ", "is ", done=False)[:2])], after=wait)]
     client = sdk.wrapped(loopback, configuration)
     chunks = await sdk.ask(client, model="small", stream=True)
     if sdk.is_async:
