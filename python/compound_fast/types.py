@@ -242,7 +242,9 @@ class ChatCompletion:
 
 def _whole(value: object) -> int:
     """Return a number of seconds as an int; 0 for what is none."""
-    return int(value) if isinstance(value, (int, float)) and math.isfinite(value) else 0
+    if isinstance(value, int):
+        return int(value)  # of any size: as a float it may be too large
+    return int(value) if isinstance(value, float) and math.isfinite(value) else 0
 
 
 def _text(value: object, default: str) -> str:
