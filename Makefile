@@ -11,13 +11,14 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 MADE := $(VENV)/.made
+LITELLM := $(VENV)/litellm
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
 LOCKED := $(PIP) --require-hashes
 RUST_SOURCES := $(shell find rust/core rust/py -type f -not -path '*/target/*')
 FUZZ_TARGETS := $(basename $(notdir $(wildcard rust/fuzz/targets/*.rs)))
 CHECKED := python tests benches examples training conftest.py
 
-.PHONY: help demo test env build wheel check lint types layers fuzz-check fuzz bench bench-python bench-rust integration lock clean
+.PHONY: help demo test env build wheel check lint types layers fuzz-check fuzz bench bench-python bench-rust integration adapters training-sample lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -28,6 +29,9 @@ demo: $(MADE)/build ## environment, build, and the sample traffic through the wh
 test: $(MADE)/test $(MADE)/build ## environment, build, all tests (Rust, then Python)
 	cargo test --workspace --locked
 	$(BIN)/python -m pytest
+	if [ -f $(MADE)/adapters ]; then \
+	  PYTHONPATH=$(LITELLM) $(BIN)/python -m pytest tests/integration/test_wrap.py tests/integration/test_litellm.py; \
+	fi
 
 env: $(MADE)/demo $(MADE)/test ## .venv with everything that the locks name
 build: $(MADE)/build ## the extension in release mode, and the command, in .venv
@@ -47,6 +51,14 @@ $(MADE)/test: requirements/test.txt $(MADE)/demo
 
 $(MADE)/integration: requirements/integration.txt $(MADE)/test
 	$(LOCKED) -r $<
+	@touch $@
+
+# LiteLLM holds the OpenAI SDK at the version before ours, so the two stand in a folder of their own, and the tests that
+# they are for run once more with that folder first.
+$(MADE)/adapters: requirements/adapters.txt requirements/litellm.txt $(MADE)/test
+	$(LOCKED) -r requirements/adapters.txt
+	rm -rf $(LITELLM)
+	$(LOCKED) --target $(LITELLM) -r requirements/litellm.txt
 	@touch $@
 
 # Editable, so that a change in Python needs no build and the type checker, the layer contract and the tests all see the
@@ -95,15 +107,31 @@ bench-rust: ## fingerprint, flat search, cache look-up
 
 integration: $(MADE)/integration ## a llama.cpp server and small weights (250 MB) for tests/integration; then `make test` uses them
 
+adapters: $(MADE)/adapters ## the OpenAI SDK, LangChain and LiteLLM for tests/integration; then `make test` uses them
+
+# Twice from the same packages, each time with teacher vectors of its own: a build is repeatable or it is no build.
+training-sample: | $(BIN)/python ## the training pipeline on 300 texts, twice, and whether both files are the same (needs mvn, apt-get)
+	$(PYTHON) -m venv $(VENV)/training
+	$(VENV)/training/bin/python -m pip --disable-pip-version-check --no-input install --quiet --require-hashes -r training/requirements.txt
+	for run in one other; do \
+	  rm -rf $(VENV)/training/work/vectors $(VENV)/training/work/tokens-*; \
+	  $(VENV)/training/bin/python training/build.py --sample 50 --teachers 1 --epochs 2 --name sample \
+	    --work $(VENV)/training/work --out $(VENV)/training/$$run.cfm; \
+	done
+	cmp $(VENV)/training/one.cfm $(VENV)/training/other.cfm
+
 # The locks hold hashes and name no index. pip-tools comes from its own environment, so that it locks nothing of itself.
 lock: ## write requirements/*.txt anew from requirements/*.in
 	$(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip install --quiet 'pip-tools>=7.6,<8'
-	cd requirements && for name in demo test integration; do \
+	cd requirements && for name in demo test integration adapters litellm; do \
 	  env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND='make lock' ../$(VENV)/lock/bin/pip-compile --quiet --generate-hashes \
 	    --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
 	    --output-file $$name.txt $$name.in; \
 	done
+	cd training && env -u PIP_FIND_LINKS CUSTOM_COMPILE_COMMAND='make lock' ../$(VENV)/lock/bin/pip-compile --quiet --generate-hashes \
+	  --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links \
+	  --output-file requirements.txt requirements.in
 
 clean: ## remove what was built and installed here
 	rm -rf $(VENV) target dist rust/fuzz/target python/compound_fast/_core*.so

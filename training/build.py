@@ -114,11 +114,14 @@ def main() -> None:
         vectors = [teacher.encode_kept(lines, folder, log=f"{entry['name']}, {name}") for name, lines in groups.items()]
         stacked = np.concatenate(vectors)
         views.append(unit(stacked - stacked.mean(0)))
-        kept = args.work / f"tokens-{entry['name']}.npy"
+        # Alone, all 30,522 pieces take a minute and more; a sample needs those of its texts.
+        pieces = range(PIECES)
+        if args.sample:
+            pieces = sorted({piece for group in groups.values() for row in teacher.pieces(group) for piece in row})
+        kept = args.work / f"tokens-{entry['name']}-{len(pieces)}.npy"
         if not kept.exists():
-            np.save(kept, teacher.token_table())
-        alone = np.load(kept)
-        token_views.append(alone - alone.mean(0))
+            np.save(kept, teacher.token_table(pieces))
+        token_views.append(np.load(kept))
         used.append({key: entry[key] for key in ("name", "maven", "sha256", "licence")})
     assert tokenizer is not None
     targets, alone = np.concatenate(views, axis=1), np.concatenate(token_views, axis=1)

@@ -66,6 +66,7 @@ def regress(
     warm-up of 50 steps, then linear to 2 %. The gradients are written out, so that training needs no framework.
     """
     rng = np.random.default_rng(seed)
+    batch = min(batch, len(pieces))
     table = table.copy()
     first, second = np.zeros_like(table), np.zeros_like(table)
     lengths = np.array([len(row) for row in pieces])

@@ -84,9 +84,12 @@ class Teacher:
             parts.append(np.load(path).astype(np.float32))
         return unit(np.concatenate(parts))
 
-    def token_table(self) -> NDArray[np.float32]:
-        """Each word piece alone, as ``[CLS] piece [SEP]``: shape (30522, 384)."""
-        return self._encode([[CLS, piece, SEP] for piece in range(PIECES)], 64)
+    def token_table(self, pieces: Sequence[int]) -> NDArray[np.float32]:
+        """Each of the word pieces alone, as ``[CLS] piece [SEP]``, less their mean: shape (30522, 384), others zero."""
+        table = np.zeros((PIECES, 384), np.float32)
+        alone = self._encode([[CLS, piece, SEP] for piece in pieces], 64)
+        table[list(pieces)] = alone - alone.mean(0)
+        return table
 
     def _encode(self, rows: list[list[int]], batch: int) -> NDArray[np.float32]:
         order = sorted(range(len(rows)), key=lambda row: len(rows[row]))

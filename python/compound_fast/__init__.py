@@ -6,6 +6,7 @@ client is loaded before something needs it.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from compound_fast import integrations as integrations
     from compound_fast._core import Decision as Decision
     from compound_fast._core import ManualClock as ManualClock
     from compound_fast._core import RouteDecision as RouteDecision
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from compound_fast.tokens import Tokenizer as Tokenizer
     from compound_fast.tokens import count_tokens as count_tokens
     from compound_fast.tokens import fit as fit
+    from compound_fast.transport import CacheTransport as CacheTransport
+    from compound_fast.transport import wrap as wrap
     from compound_fast.types import CallOptions as CallOptions
     from compound_fast.types import ChatCompletion as ChatCompletion
     from compound_fast.types import ChatCompletionChunk as ChatCompletionChunk
@@ -90,9 +93,11 @@ _MODULES = {
     ),
     "features": ("Features", "extract"),
     "index": ("VectorIndex",),
+    "integrations": ("integrations",),
     "pipeline": ("Pipeline",),
     "router": ("Router",),
     "tokens": ("Cut", "Fit", "TokenCount", "Tokenizer", "count_tokens", "fit"),
+    "transport": ("CacheTransport", "wrap"),
     "types": ("CallOptions", "ChatCompletion", "ChatCompletionChunk", "CompoundInfo", "Usage"),
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names}
@@ -106,7 +111,8 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(f"{__name__}.{home}"), name)
+    module = import_module(f"{__name__}.{home}")
+    value = module if name == home else getattr(module, name)
     globals()[name] = value
     return value
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast
 
-from compound_fast._arguments import LONGEST_TTL_S, SHORTEST_TTL_S, check_number, check_text, shown
+from compound_fast._arguments import LONGEST_TTL_S, SHORTEST_TTL_S, check_number, check_text, is_number, shown
 from compound_fast.errors import ConfigError, ResponseValidationError
 
 __all__ = [
@@ -242,9 +241,7 @@ class ChatCompletion:
 
 def _whole(value: object) -> int:
     """Return a number of seconds as an int; 0 for what is none."""
-    if isinstance(value, int):
-        return int(value)  # of any size: as a float it may be too large
-    return int(value) if isinstance(value, float) and math.isfinite(value) else 0
+    return int(value) if isinstance(value, (int, float)) and is_number(value, least=0, most=2**53) else 0
 
 
 def _text(value: object, default: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import assert_type
 
+import httpx
+import httpx2
 import pydantic
 
 import compound_fast as cf
@@ -56,9 +58,19 @@ def rooms() -> None:
     assert_type(decision.response, bytes | None)
 
 
+def drop_ins(cache: cf.SemanticCache) -> None:
+    """One transport fits the clients of both modules, and each gets its own responses."""
+    transport = cf.CacheTransport(cache, httpx.HTTPTransport(), tenant="acme")
+    assert_type(httpx.Client(transport=transport).get("http://localhost"), httpx.Response)
+    httpx.AsyncClient(transport=transport)
+    httpx2.Client(transport=transport)
+    httpx2.AsyncClient(transport=cf.CacheTransport(cache))
+
+
 def wrong() -> None:
     """What a type checker has to refuse; an ignore that is not needed is an error of its own."""
     cf.SemanticCache(max_bytes="1 MB")  # type: ignore[arg-type]
+    cf.wrap("https://localhost", cf.SemanticCache())  # type: ignore[type-var]
     cf.SemanticCache(policy="loose")  # type: ignore[arg-type]
     cf.Client().chat.completions.create("Hi")  # type: ignore[call-overload]
 

@@ -37,6 +37,12 @@ def test_an_unknown_cost_is_none_in_dollars_too():
     assert (unknown.cost_usd, known.cost_usd) == (None, 1.5)
 
 
+@pytest.mark.parametrize(("created", "taken"), [(17.9, 17), (10**400, 0), (math.inf, 0), (-1, 0), (True, 0), ("1", 0)])
+def test_a_date_that_is_none_is_0(created, taken):
+    """A provider may send anything; a number of seconds is taken, and nothing else."""
+    assert ChatCompletionChunk.from_raw({"id": "c", "created": created, "choices": []}).created == taken
+
+
 def test_a_chunk_without_choices_carries_the_usage():
     """The last chunk of a stream may hold nothing else."""
     chunk = ChatCompletionChunk.from_raw(
@@ -46,7 +52,7 @@ def test_a_chunk_without_choices_carries_the_usage():
     assert (chunk.choices, chunk.usage) == ([], Usage(1, 2))
 
 
-@pytest.mark.parametrize(("created", "taken"), [(10**400, 10**400), (1.5, 1), (math.inf, 0), (None, 0), ("x", 0)])
+@pytest.mark.parametrize(("created", "taken"), [(10**400, 0), (1_700_000_000, 1_700_000_000), (1.5, 1), (math.inf, 0), (None, 0), ("x", 0)])
 def test_a_time_of_any_size_or_kind_breaks_nothing(created, taken):
     """What a provider says of when it wrote is taken where it is a number, and 0 where it is none."""
     assert ChatCompletionChunk.from_raw({"created": created}).created == taken
