@@ -80,7 +80,7 @@ class Ledger:
 
     A row is one `write` to a file opened for appending, so several processes may share the file and a fork loses and
     doubles nothing. A row that cannot be written (a full disk) is counted in ``totals()["rows_lost"]`` and logged; the
-    request it belongs to is served all the same. A named pipe has to be read by somebody; what does not fit into it is lost.
+    request it belongs to is served all the same. A named pipe has to be read by somebody; what it cannot hold is lost.
 
     Parameters
     ----------

@@ -50,3 +50,11 @@ def test_a_chunk_without_choices_carries_the_usage():
     )
 
     assert (chunk.choices, chunk.usage) == ([], Usage(1, 2))
+
+
+@pytest.mark.parametrize(
+    ("created", "taken"), [(10**400, 0), (1_700_000_000, 1_700_000_000), (1.5, 1), (math.inf, 0), (None, 0), ("x", 0)]
+)
+def test_a_time_of_any_size_or_kind_breaks_nothing(created, taken):
+    """What a provider says of when it wrote is taken where it is a number, and 0 where it is none."""
+    assert ChatCompletionChunk.from_raw({"created": created}).created == taken
