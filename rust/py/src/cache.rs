@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use compound_fast_core::cache::{Cache, CacheConfig, Explanation, Guard, Hit};
+use compound_fast_core::cache::{Cache, CacheConfig, Explanation, Guard, Hit, Listed, PutOptions, Selection};
 use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::error::{Error, ErrorKind};
+use compound_fast_core::features::Analysis;
 use compound_fast_core::store::{Answer, Form};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -33,7 +34,7 @@ impl PyCache {
         slot_similarity_threshold: f32,
         clock: Option<&PyManualClock>,
     ) -> PyResult<Self> {
-        let ttl_ms = ttl_s.map(to_ms).transpose().or_raise(py)?;
+        let ttl_ms = ttl_s.map(|ttl_s| to_ms("ttl_s", ttl_s)).transpose().or_raise(py)?;
         let config =
             CacheConfig { max_bytes, ttl_ms, is_semantic: semantic, similarity_threshold, slot_similarity_threshold };
         let embedder = StaticEmbedder::shipped().or_raise(py)?;
@@ -41,12 +42,32 @@ impl PyCache {
         Ok(Self { cache: Arc::new(cache) })
     }
 
-    fn get(&self, py: Python<'_>, request: &PyRequest) -> PyResult<Option<PyCacheHit>> {
-        let hit = gil::detached(py, || self.cache.get(&request.analysis))?;
+    #[pyo3(signature = (request, max_age_s=None))]
+    fn get(&self, py: Python<'_>, request: &PyRequest, max_age_s: Option<f64>) -> PyResult<Option<PyCacheHit>> {
+        let max_age_ms = max_age_s.map(|age_s| to_ms("max_age_s", age_s)).transpose().or_raise(py)?;
+        let hit = gil::detached(py, || self.cache.get_fresh(&request.analysis, max_age_ms))?;
         Ok(hit.map(|hit| PyCacheHit { hit }))
     }
 
-    #[pyo3(signature = (request, response, *, form, model, input_tokens, output_tokens, cost_nano_usd=None, ttl_s=None))]
+    #[pyo3(signature = (requests, max_age_s=None))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python")]
+    fn get_many(
+        &self,
+        py: Python<'_>,
+        requests: Vec<PyRef<'_, PyRequest>>,
+        max_age_s: Option<f64>,
+    ) -> PyResult<Vec<Option<PyCacheHit>>> {
+        let max_age_ms = max_age_s.map(|age_s| to_ms("max_age_s", age_s)).transpose().or_raise(py)?;
+        let analyses: Vec<_> = requests.iter().map(|request| Arc::clone(&request.analysis)).collect();
+        let get = |analysis: &Arc<Analysis>| self.cache.get_fresh(analysis, max_age_ms);
+        let hits: Vec<_> = gil::detached(py, || analyses.iter().map(get).collect())?;
+        Ok(hits.into_iter().map(|hit| hit.map(|hit| PyCacheHit { hit })).collect())
+    }
+
+    #[pyo3(signature = (
+        request, response, *, form, model, input_tokens, output_tokens, cost_nano_usd=None, ttl_s=None, age_s=0.0,
+        sources=Vec::new(), tags=Vec::new(), writer="",
+    ))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn put(
         &self,
@@ -59,13 +80,64 @@ impl PyCache {
         output_tokens: u32,
         cost_nano_usd: Option<u64>,
         ttl_s: Option<f64>,
+        age_s: f64,
+        sources: Vec<String>,
+        tags: Vec<String>,
+        writer: &str,
     ) -> PyResult<Option<String>> {
         let form = Form::from_name(form).or_raise(py)?;
-        let ttl_ms = ttl_s.map(to_ms).transpose().or_raise(py)?;
+        let options = PutOptions {
+            ttl_ms: ttl_s.map(|ttl_s| to_ms("ttl_s", ttl_s)).transpose().or_raise(py)?,
+            age_ms: to_ms("age_s", age_s).or_raise(py)?,
+            sources: names(sources),
+            tags: names(tags),
+            writer: writer.into(),
+        };
         let answer =
             Answer { response: response.into(), form, model: model.into(), input_tokens, output_tokens, cost_nano_usd };
-        let id = gil::detached(py, || self.cache.put(&request.analysis, answer, ttl_ms))?;
+        let id = gil::detached(py, || self.cache.put(&request.analysis, answer, options))?.or_raise(py)?;
         Ok(id.map(hex))
+    }
+
+    #[pyo3(signature = (
+        *, entry_id=None, source=None, tag=None, tenant=None, namespace=None, writer=None, dry_run=false,
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn invalidate(
+        &self,
+        py: Python<'_>,
+        entry_id: Option<&str>,
+        source: Option<&str>,
+        tag: Option<&str>,
+        tenant: Option<&str>,
+        namespace: Option<&str>,
+        writer: Option<&str>,
+        dry_run: bool,
+    ) -> PyResult<u64> {
+        let selection = selected(entry_id, source, tag, tenant, namespace, writer).or_raise(py)?;
+        gil::detached(py, || self.cache.invalidate(&selection, dry_run))?.or_raise(py)
+    }
+
+    fn mark_wrong(&self, py: Python<'_>, hit: &PyCacheHit) -> PyResult<bool> {
+        gil::detached(py, || self.cache.mark_wrong(&hit.hit))
+    }
+
+    #[pyo3(signature = (start, *, entry_id=None, source=None, tag=None, tenant=None, namespace=None, writer=None))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn list(
+        &self,
+        py: Python<'_>,
+        start: usize,
+        entry_id: Option<&str>,
+        source: Option<&str>,
+        tag: Option<&str>,
+        tenant: Option<&str>,
+        namespace: Option<&str>,
+        writer: Option<&str>,
+    ) -> PyResult<(Vec<PyCacheEntry>, Option<usize>)> {
+        let selection = selected(entry_id, source, tag, tenant, namespace, writer).or_raise(py)?;
+        let (page, next) = gil::detached(py, || self.cache.list(&selection, start))?;
+        Ok((page.into_iter().map(|listed| PyCacheEntry { listed }).collect(), next))
     }
 
     fn explain<'py>(&self, py: Python<'py>, request: &PyRequest) -> PyResult<Bound<'py, PyDict>> {
@@ -73,7 +145,7 @@ impl PyCache {
             gil::detached(py, || self.cache.explain(&request.analysis))?;
         let dict = PyDict::new(py);
         dict.set_item("served_from", hit.as_ref().map(|hit| hit.kind.name()))?;
-        dict.set_item("entry_id", hit.as_ref().map(|hit| hex(hit.entry_id)))?;
+        dict.set_item("entry_id", hit.as_ref().map(|hit| hex(hit.entry_id())))?;
         dict.set_item("compared_by_meaning", is_semantic)?;
         dict.set_item("similarity_threshold", decimal(threshold))?;
         let mut rows = Vec::with_capacity(candidates.len());
@@ -124,12 +196,12 @@ impl PyCacheHit {
 
     #[getter]
     pub fn response<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.hit.answer.response)
+        PyBytes::new(py, &self.hit.answer().response)
     }
 
     #[getter]
     fn form(&self) -> &'static str {
-        self.hit.answer.form.name()
+        self.hit.answer().form.name()
     }
 
     #[getter]
@@ -139,7 +211,7 @@ impl PyCacheHit {
 
     #[getter]
     fn entry_id(&self) -> String {
-        hex(self.hit.entry_id)
+        hex(self.hit.entry_id())
     }
 
     #[getter]
@@ -149,27 +221,119 @@ impl PyCacheHit {
 
     #[getter]
     fn model(&self) -> &str {
-        &self.hit.answer.model
+        &self.hit.answer().model
     }
 
     #[getter]
     fn input_tokens(&self) -> u32 {
-        self.hit.answer.input_tokens
+        self.hit.answer().input_tokens
     }
 
     #[getter]
     fn output_tokens(&self) -> u32 {
-        self.hit.answer.output_tokens
+        self.hit.answer().output_tokens
     }
 
     #[getter]
     fn cost_nano_usd(&self) -> Option<u64> {
-        self.hit.answer.cost_nano_usd
+        self.hit.answer().cost_nano_usd
     }
 
     #[getter]
     pub fn reasons(&self) -> Vec<String> {
         self.hit.reasons()
+    }
+}
+
+/// An entry, seen on a walk through the cache.
+#[pyclass(name = "CacheEntry", module = "compound_fast._core", frozen)]
+pub struct PyCacheEntry {
+    listed: Listed,
+}
+
+#[pymethods]
+impl PyCacheEntry {
+    #[getter]
+    fn entry_id(&self) -> String {
+        hex(self.listed.entry.id)
+    }
+
+    #[getter]
+    fn request<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let request = &self.listed.entry.origin.request;
+        (!request.is_empty()).then(|| PyBytes::new(py, request))
+    }
+
+    #[getter]
+    fn response<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.listed.entry.answer.response)
+    }
+
+    #[getter]
+    fn form(&self) -> &'static str {
+        self.listed.entry.answer.form.name()
+    }
+
+    #[getter]
+    fn model(&self) -> &str {
+        &self.listed.entry.answer.model
+    }
+
+    #[getter]
+    fn input_tokens(&self) -> u32 {
+        self.listed.entry.answer.input_tokens
+    }
+
+    #[getter]
+    fn output_tokens(&self) -> u32 {
+        self.listed.entry.answer.output_tokens
+    }
+
+    #[getter]
+    fn cost_nano_usd(&self) -> Option<u64> {
+        self.listed.entry.answer.cost_nano_usd
+    }
+
+    #[getter]
+    fn tenant(&self) -> &str {
+        &self.listed.entry.origin.tenant
+    }
+
+    #[getter]
+    fn namespace(&self) -> &str {
+        &self.listed.entry.origin.namespace
+    }
+
+    #[getter]
+    fn writer(&self) -> &str {
+        &self.listed.entry.origin.writer
+    }
+
+    #[getter]
+    fn sources(&self) -> Vec<&str> {
+        self.listed.entry.origin.sources.iter().map(|source| &**source).collect()
+    }
+
+    #[getter]
+    fn tags(&self) -> Vec<&str> {
+        self.listed.entry.origin.tags.iter().map(|tag| &**tag).collect()
+    }
+
+    #[getter]
+    fn age_s(&self) -> f64 {
+        self.listed.age_ms as f64 / 1e3
+    }
+
+    /// How long it may be served in all; None = for ever.
+    #[getter]
+    fn ttl_s(&self) -> Option<f64> {
+        let entry = &self.listed.entry;
+        (entry.expires_ms != u64::MAX).then(|| (entry.expires_ms - entry.born_ms) as f64 / 1e3)
+    }
+
+    #[getter]
+    fn bytes(&self) -> usize {
+        self.listed.bytes
     }
 }
 
@@ -182,13 +346,41 @@ fn hex(id: u128) -> String {
     format!("{id:032x}")
 }
 
-/// A time to live in whole milliseconds.
-fn to_ms(ttl_s: f64) -> Result<u64, Error> {
-    if ttl_s.is_finite() && ttl_s > 0.0 {
+/// A number of seconds in whole milliseconds. A time to live is more than 0; an age may be 0.
+fn to_ms(name: &str, seconds: f64) -> Result<u64, Error> {
+    let is_time = if name == "ttl_s" { seconds > 0.0 } else { seconds >= 0.0 };
+    if seconds.is_finite() && is_time {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates at u64::MAX")]
-        Ok((ttl_s * 1e3).ceil() as u64)
+        Ok((seconds * 1e3).ceil() as u64)
     } else {
-        let context = format!("ttl_s={ttl_s} is not a positive number of seconds; use None to keep answers for ever");
+        let sign = if name == "ttl_s" { "a positive number of seconds" } else { "a number of seconds from 0 on" };
+        let context = format!("{name}={seconds} is not {sign}; use None for no limit");
         Err(Error::new(ErrorKind::Config, context))
     }
+}
+
+fn names(given: Vec<String>) -> Box<[Box<str>]> {
+    given.into_iter().map(String::into_boxed_str).collect()
+}
+
+fn selected(
+    entry_id: Option<&str>,
+    source: Option<&str>,
+    tag: Option<&str>,
+    tenant: Option<&str>,
+    namespace: Option<&str>,
+    writer: Option<&str>,
+) -> Result<Selection, Error> {
+    let id = |id: &str| {
+        let context = || format!("entry_id={id:?} is none: an entry's id is 32 hexadecimal digits");
+        u128::from_str_radix(id, 16).map_err(|_| Error::new(ErrorKind::Config, context()))
+    };
+    Ok(Selection {
+        entry_id: entry_id.map(id).transpose()?,
+        source: source.map(Into::into),
+        tag: tag.map(Into::into),
+        tenant: tenant.map(Into::into),
+        namespace: namespace.map(Into::into),
+        writer: writer.map(Into::into),
+    })
 }

@@ -17,6 +17,8 @@ pub enum Guard {
     Order,
     /// One waits for what the other asks for: "I'm waiting for a refund of $5", "refund $5".
     Waiting,
+    /// Somebody said that this entry's request is another one.
+    MarkedWrong,
 }
 
 impl Guard {
@@ -28,6 +30,7 @@ impl Guard {
             Self::Direction => "direction",
             Self::Order => "order",
             Self::Waiting => "waiting",
+            Self::MarkedWrong => "marked_wrong",
         }
     }
 }

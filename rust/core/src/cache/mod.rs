@@ -4,8 +4,11 @@
 //! look-up. The semantic tier compares the frame (the text without its slots) with those of requests in the same scope
 //! that carry the same slots and signs in the same order, and lets the guards refuse what a vector cannot tell apart.
 
+mod anchors;
 mod found;
 mod guards;
+mod invalidate;
+mod select;
 mod state;
 mod stats;
 
@@ -15,14 +18,21 @@ use parking_lot::Mutex;
 
 pub use self::found::{Candidate, Explanation, Hit, HitKind};
 pub use self::guards::Guard;
-use self::state::{Entry, PARTITION_BYTES, Probe, State, Store};
+pub use self::invalidate::Listed;
+pub use self::select::Selection;
+pub use self::state::Entry;
+use self::state::{Dropped, Now, Probe, State};
 pub use self::stats::CacheStats;
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Analysis, LexicalSignature};
+use crate::index::FlatIndex;
 use crate::request::FingerprintKey;
-use crate::store::Answer;
+use crate::store::{Answer, Origin};
+
+/// A body that is longer than this is not kept with its entry.
+const KEPT_REQUEST_BYTES: usize = 16 << 10;
 
 /// How a cache is made. [`Cache::new`] checks the ranges.
 #[derive(Debug, Clone)]
@@ -49,6 +59,21 @@ impl Default for CacheConfig {
             slot_similarity_threshold: 0.70,
         }
     }
+}
+
+/// What is said of an answer when it is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PutOptions {
+    /// How long it may be served, in milliseconds from its birth; `None` = the cache's own setting.
+    pub ttl_ms: Option<u64>,
+    /// How old it is already, in milliseconds.
+    pub age_ms: u64,
+    /// What it was made from.
+    pub sources: Box<[Box<str>]>,
+    /// Names to find it by.
+    pub tags: Box<[Box<str>]>,
+    /// Who stores it.
+    pub writer: Box<str>,
 }
 
 /// A cache of answers. Shared between threads; one lock, which is never held while a text is read or embedded.
@@ -87,14 +112,19 @@ impl Cache {
     /// The exact tier costs two hashes of the request; only after its miss are features and embedding computed, and
     /// the vectors of the request's own partition compared.
     pub fn get(&self, analysis: &Analysis) -> Option<Hit> {
-        let now_ms = self.clock.now_ms();
-        let mut dropped = Vec::new();
+        self.get_fresh(analysis, None)
+    }
+
+    /// [`Cache::get`], where answers older than `max_age_ms` are not served (and stay).
+    pub fn get_fresh(&self, analysis: &Analysis, max_age_ms: Option<u64>) -> Option<Hit> {
+        let now = self.now(max_age_ms);
+        let mut dropped = Dropped::new();
         let scope = self.key.scope(analysis.request());
         let fingerprint = self.key.exact(scope, analysis.request());
         {
             let mut state = self.state.lock();
             state.stats.lookups += 1;
-            if let Some(hit) = state.exact(fingerprint, now_ms, &mut dropped) {
+            if let Some(hit) = state.exact(fingerprint, now, &mut dropped) {
                 state.stats.exact_hits += 1;
                 return Some(hit);
             }
@@ -102,45 +132,45 @@ impl Cache {
                 return None;
             }
         }
-        let probe = self.probe(analysis, scope);
+        let probe = self.probe(analysis, scope, fingerprint);
         let mut state = self.state.lock();
-        let candidates = state.candidates(&probe, probe.threshold, now_ms, &mut dropped);
-        for (slot, candidate) in candidates {
+        for (slot, candidate) in state.candidates(&probe, now, &mut dropped) {
             if let Some(guard) = candidate.refused_by {
                 state.stats.count_refusal(guard);
                 continue;
             }
-            state.stats.semantic_hits += 1;
-            state.store.touch(slot);
-            let hit = state.hit(slot, HitKind::Semantic, candidate.similarity, now_ms);
-            return hit.map(|hit| Hit { threshold: Some(probe.threshold), ..hit });
+            let hit = state.hit(slot, HitKind::Semantic, fingerprint, candidate.similarity, now);
+            if let Some(hit) = hit {
+                state.stats.semantic_hits += 1;
+                state.store.touch(slot);
+                return Some(Hit { threshold: Some(probe.threshold), ..hit });
+            }
         }
         None
     }
 
     /// What [`Cache::get`] would do and why. Counts nothing and moves nothing.
     pub fn explain(&self, analysis: &Analysis) -> Explanation {
-        let now_ms = self.clock.now_ms();
+        let now = self.now(None);
         let scope = self.key.scope(analysis.request());
         let fingerprint = self.key.exact(scope, analysis.request());
         let is_semantic = self.may_compare(analysis);
         let exact = {
             let state = self.state.lock();
-            let live = state.store.find(fingerprint).filter(|&slot| state.is_live(slot, now_ms));
-            live.and_then(|slot| state.hit(slot, HitKind::Exact, 1.0, now_ms))
+            state.store.find(fingerprint).and_then(|slot| state.hit(slot, HitKind::Exact, fingerprint, 1.0, now))
         };
         if exact.is_some() || !is_semantic {
             let threshold = self.config.similarity_threshold;
             return Explanation { hit: exact, candidates: Vec::new(), threshold, is_semantic };
         }
-        let probe = self.probe(analysis, scope);
+        let probe = self.probe(analysis, scope, fingerprint);
         let state = self.state.lock();
-        let found = state.neighbours(&probe, -1.0, now_ms);
+        let found = state.neighbours(&probe, -1.0, now);
         let serves = |candidate: &Candidate| candidate.refused_by.is_none() && candidate.similarity >= probe.threshold;
         let hit = found
             .iter()
             .find(|(_, candidate)| serves(candidate))
-            .and_then(|(slot, candidate)| state.hit(*slot, HitKind::Semantic, candidate.similarity, now_ms))
+            .and_then(|(slot, candidate)| state.hit(*slot, HitKind::Semantic, fingerprint, candidate.similarity, now))
             .map(|hit| Hit { threshold: Some(probe.threshold), ..hit });
         let candidates = found.into_iter().map(|(_, candidate)| candidate).collect();
         Explanation { hit, candidates, threshold: probe.threshold, is_semantic }
@@ -149,63 +179,68 @@ impl Cache {
     /// Stores the answer to a request, and evicts what the budget has no room for. Another answer to the same request
     /// is replaced.
     ///
-    /// Gives the id of the new entry, or `None` where it is larger than the whole budget. `ttl_ms` overrides the
-    /// cache's own.
-    pub fn put(&self, analysis: &Analysis, answer: Answer, ttl_ms: Option<u64>) -> Option<u128> {
+    /// Gives the id of the new entry, or `None` where it is larger than the whole budget, or too old already.
+    ///
+    /// # Errors
+    /// `Config` where a source or a tag is no name.
+    pub fn put(&self, analysis: &Analysis, answer: Answer, options: PutOptions) -> Result<Option<u128>> {
+        select::check_names("sources", &options.sources)?;
+        select::check_names("tags", &options.tags)?;
         let now_ms = self.clock.now_ms();
-        let scope = self.key.scope(analysis.request());
-        let fingerprint = self.key.exact(scope, analysis.request());
-        let probe = self.may_compare(analysis).then(|| self.probe(analysis, scope));
-        let expires_ms = ttl_ms.or(self.config.ttl_ms).map_or(u64::MAX, |ttl_ms| now_ms.saturating_add(ttl_ms));
-        let mut dropped = Vec::new();
-        let mut state = self.state.lock();
-        let id = self.key.entry_id(state.entries_made);
-        let entry = Entry {
-            id,
+        let request = analysis.request();
+        let scope = self.key.scope(request);
+        let fingerprint = self.key.exact(scope, request);
+        let probe = self.may_compare(analysis).then(|| self.probe(analysis, scope, fingerprint));
+        let born_ms = now_ms.saturating_sub(options.age_ms);
+        let ttl_ms = options.ttl_ms.or(self.config.ttl_ms);
+        let body = request.body();
+        let mut entry = Entry {
+            id: 0,
             fingerprint,
             partition: probe.as_ref().map_or(0, |probe| probe.partition),
             signature: probe.as_ref().map_or_else(LexicalSignature::default, |probe| probe.signature),
-            answer: Arc::new(answer),
-            born_ms: now_ms,
-            expires_ms,
+            answer,
+            origin: Origin {
+                tenant: request.tenant().into(),
+                namespace: request.namespace().into(),
+                writer: options.writer,
+                sources: options.sources,
+                tags: options.tags,
+                request: if body.len() <= KEPT_REQUEST_BYTES { body.into() } else { Box::default() },
+            },
+            born_ms,
+            expires_ms: ttl_ms.map_or(u64::MAX, |ttl_ms| born_ms.saturating_add(ttl_ms)),
         };
-        let row = 2 * (self.embedder.dim() * size_of::<f32>() + size_of::<u64>()) + PARTITION_BYTES;
-        if Store::cost(&entry) + row > self.config.max_bytes {
-            state.stats.too_large += 1;
-            return None;
+        let row = 2 * self.embedder.dim() * size_of::<f32>() + size_of::<FlatIndex>();
+        let is_too_large = entry.heap_bytes() + row > self.config.max_bytes;
+        let mut dropped = Dropped::new();
+        let mut state = self.state.lock();
+        if is_too_large || now_ms >= entry.expires_ms {
+            state.stats.too_large += u64::from(is_too_large);
+            return Ok(None);
         }
+        let id = self.key.entry_id(state.entries_made);
+        entry.id = id;
         state.entries_made += 1;
-        if let Some(slot) = state.store.find(fingerprint) {
-            dropped.extend(state.remove(slot));
-        }
-        let slot = state.store.insert(entry);
-        if let Some(probe) = &probe {
-            state.add_vector(slot, probe);
-        }
+        state.insert(entry, probe.as_ref().map(|probe| &probe.vector[..]), &mut dropped);
         state.stats.stored += 1;
-        while state.bytes() > self.config.max_bytes {
-            let Some(victim) = state.store.victim() else { break };
-            dropped.extend(state.remove(victim));
-            state.stats.evicted += 1;
-        }
+        state.evict(self.config.max_bytes, &mut dropped);
         drop(state); // before the evicted entries are
-        Some(id)
+        Ok(Some(id))
     }
 
     /// Whether an entry is still held (and not expired).
     pub fn contains(&self, entry_id: u128) -> bool {
-        let now_ms = self.clock.now_ms();
+        let now = self.now(None);
         let state = self.state.lock();
-        state.store.find_id(entry_id).is_some_and(|slot| state.is_live(slot, now_ms))
+        state.store.find_id(entry_id).is_some_and(|slot| state.is_live(slot, now))
     }
 
     /// Removes every entry.
     pub fn clear(&self) {
         let old = {
             let mut state = self.state.lock();
-            // Ids go on: an entry id is never used twice.
-            let fresh = State { entries_made: state.entries_made, stats: state.stats, ..State::default() };
-            std::mem::replace(&mut *state, fresh)
+            state.emptied()
         };
         drop(old);
     }
@@ -241,7 +276,11 @@ impl Cache {
         self.config.is_semantic && analysis.request().has_text_turn()
     }
 
-    fn probe(&self, analysis: &Analysis, scope: u128) -> Probe {
+    fn now(&self, max_age_ms: Option<u64>) -> Now {
+        Now { now_ms: self.clock.now_ms(), max_age_ms: max_age_ms.unwrap_or(u64::MAX) }
+    }
+
+    fn probe(&self, analysis: &Analysis, scope: u128, fingerprint: u128) -> Probe {
         let features = analysis.features();
         let floor = if features.slots.are_telling() {
             self.config.slot_similarity_threshold
@@ -251,6 +290,7 @@ impl Cache {
         let (vector, coverage) =
             analysis.with_embedding(&*self.embedder, |embedding| (embedding.vector.clone(), embedding.coverage));
         Probe {
+            fingerprint,
             partition: self.key.partition(scope, &features.literals()),
             vector,
             signature: features.signature,
@@ -259,5 +299,7 @@ impl Cache {
     }
 }
 
+#[cfg(test)]
+mod invalidate_tests;
 #[cfg(test)]
 mod tests;

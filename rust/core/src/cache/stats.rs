@@ -21,6 +21,12 @@ pub struct CacheStats {
     pub refused_order: u64,
     /// Neighbours refused because one asks for what the other waits for.
     pub refused_waiting: u64,
+    /// Neighbours refused because a hit on them was marked wrong.
+    pub refused_marked_wrong: u64,
+    /// Hits marked wrong.
+    pub marked_wrong: u64,
+    /// Entries removed on request: invalidated, or marked wrong.
+    pub invalidated: u64,
     /// Entries stored.
     pub stored: u64,
     /// Answers larger than the whole budget.
@@ -46,11 +52,12 @@ impl CacheStats {
             Guard::Direction => self.refused_direction += 1,
             Guard::Order => self.refused_order += 1,
             Guard::Waiting => self.refused_waiting += 1,
+            Guard::MarkedWrong => self.refused_marked_wrong += 1,
         }
     }
 
     /// Every counter with its name, misses included.
-    pub fn named(&self) -> [(&'static str, u64); 16] {
+    pub fn named(&self) -> [(&'static str, u64); 19] {
         [
             ("lookups", self.lookups),
             ("exact_hits", self.exact_hits),
@@ -61,6 +68,9 @@ impl CacheStats {
             ("refused_direction", self.refused_direction),
             ("refused_order", self.refused_order),
             ("refused_waiting", self.refused_waiting),
+            ("refused_marked_wrong", self.refused_marked_wrong),
+            ("marked_wrong", self.marked_wrong),
+            ("invalidated", self.invalidated),
             ("stored", self.stored),
             ("too_large", self.too_large),
             ("evicted", self.evicted),

@@ -1,6 +1,7 @@
 //! Least recently used.
 
 use super::Eviction;
+use crate::heap;
 use crate::store::Slot;
 
 /// LRU: the entry that was stored or served longest ago goes first. A doubly linked list in one array.
@@ -23,9 +24,6 @@ struct Link {
 const NONE: Slot = Slot::MAX;
 
 impl Lru {
-    /// Bytes of state per slot.
-    pub const BYTES_PER_ENTRY: usize = size_of::<Link>();
-
     /// An empty order.
     pub fn new() -> Self {
         Self { links: Vec::new(), oldest: NONE, newest: NONE }
@@ -81,6 +79,10 @@ impl Eviction for Lru {
 
     fn on_remove(&mut self, slot: Slot) {
         self.unlink(slot);
+    }
+
+    fn bytes(&self) -> usize {
+        heap::vector(&self.links)
     }
 
     fn victim(&self) -> Option<Slot> {

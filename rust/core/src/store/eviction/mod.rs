@@ -15,4 +15,6 @@ pub trait Eviction {
     fn on_remove(&mut self, slot: Slot);
     /// Whose entry should go first; `None` where there are none.
     fn victim(&self) -> Option<Slot>;
+    /// Bytes of its state.
+    fn bytes(&self) -> usize;
 }
