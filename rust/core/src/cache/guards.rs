@@ -15,6 +15,8 @@ pub enum Guard {
     Direction,
     /// The two hold the same words in another order: "does Alice owe Bob", "does Bob owe Alice".
     Order,
+    /// The two mean other persons: "what is my name", "what is your name".
+    Person,
     /// One waits for what the other asks for: "I'm waiting for a refund of $5", "refund $5".
     Waiting,
     /// Somebody said that this entry's request is another one.
@@ -29,6 +31,7 @@ impl Guard {
             Self::Antonym => "antonym",
             Self::Direction => "direction",
             Self::Order => "order",
+            Self::Person => "person",
             Self::Waiting => "waiting",
             Self::MarkedWrong => "marked_wrong",
         }
@@ -42,7 +45,7 @@ const SHORT: usize = 8;
 const KNOWN: f32 = 0.5;
 
 /// Least similarity for a text of which the embedder knows less: then only nearly the same words are the same request.
-const UNKNOWN_FLOOR: f32 = 0.98;
+const UNKNOWN_FLOOR: f32 = 0.999;
 
 /// The least similarity for a hit on a text of so many words, where `floor` is the least for a short one of which the
 /// embedder knows enough (`coverage`, in [0, 1]).
@@ -66,6 +69,8 @@ pub fn refuse(one: &LexicalSignature, other: &LexicalSignature) -> Option<Guard>
         Some(Guard::Direction)
     } else if one.is_rearranged(other) {
         Some(Guard::Order)
+    } else if one.means_others(other) {
+        Some(Guard::Person)
     } else if one.is_waiting != other.is_waiting {
         Some(Guard::Waiting)
     } else {
@@ -100,7 +105,7 @@ mod tests {
     #[test]
     fn a_text_that_the_embedder_does_not_know_has_to_be_nearly_the_same() {
         assert!((threshold(0.7, 3, 0.2) - UNKNOWN_FLOOR).abs() < 1e-6);
-        assert!((threshold(0.99, 3, 0.2) - 0.99).abs() < 1e-6);
+        assert!((threshold(0.9995, 3, 0.2) - 0.9995).abs() < 1e-6);
     }
 
     #[test]
@@ -122,6 +127,12 @@ mod tests {
         assert_eq!(refused("Does Alice owe Bob money?", "Does Bob owe Alice money?"), Some(Guard::Order));
         assert_eq!(refused("Will the dog bite the man?", "Will the man bite the dog?"), Some(Guard::Order));
         assert_eq!(refused("Does Alice owe Bob money?", "does Alice owe Bob some money"), None);
+    }
+
+    #[test]
+    fn other_persons_are_refused() {
+        assert_eq!(refused("What is my name?", "What is your name?"), Some(Guard::Person));
+        assert_eq!(refused("cancel my order", "can you cancel my order"), None);
     }
 
     #[test]

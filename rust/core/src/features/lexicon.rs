@@ -55,6 +55,10 @@ pub mod flag {
     pub const ANTONYM: u32 = 1 << 22;
     /// Waits for something instead of asking for it.
     pub const WAITING: u32 = 1 << 23;
+    /// Means a person: the one who asks, the one who is asked, a third.
+    pub const PERSON: u32 = 1 << 24;
+    /// Softens a request: "can you", "could you".
+    pub const MODAL: u32 = 1 << 25;
     /// A word that may begin or be a slot.
     pub const SLOT: u32 = CURRENCY | WEEKDAY | MONTH | ORDINAL | NUMBER | HOUR;
     /// What is counted or kept.
@@ -205,6 +209,8 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         (include_str!("lexicon/openers.txt"), flag::OPENER),
         (include_str!("lexicon/hours.txt"), flag::HOUR),
         (include_str!("lexicon/waiting.txt"), flag::WAITING),
+        (include_str!("lexicon/persons.txt"), flag::PERSON),
+        (include_str!("lexicon/modals.txt"), flag::MODAL),
     ] {
         for line in lines(list) {
             let (word, value) = line.split_once(' ').unwrap_or((line, ""));

@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         let word = || &text[token.start as usize..token.end as usize];
         self.intent.word(word, token.flags);
         if !is_slot {
-            self.signature.word(token);
+            self.signature.word(token, || self.lexicon.entry(token.entry).number);
         }
     }
 

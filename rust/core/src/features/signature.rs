@@ -18,31 +18,13 @@ pub struct LexicalSignature {
     /// Up to six direction words with their objects ("from Oslo", "to Bergen"), in the order of the text, zeros last: a
     /// hash of the direction word in the upper half, of the stem of the first content word after it in the lower.
     pub directions: [u64; DIRECTIONS],
-    /// The stems of the content words.
-    pub content: Arrangement,
-    /// Content words and all others.
-    pub words: Arrangement,
-}
-
-/// Which words a text holds, and in which order: two hashes of a sequence, one of them blind to its order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Arrangement {
-    bag: u64,
-    sequence: u64,
-}
-
-impl Arrangement {
-    fn push(&mut self, word: u32) {
-        let mixed = (u64::from(word) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let mixed = (mixed ^ mixed >> 29).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        self.bag = self.bag.wrapping_add(mixed);
-        self.sequence = (self.sequence.rotate_left(23) ^ mixed).wrapping_mul(0x94d0_49bb_1331_11eb);
-    }
-
-    /// Whether two texts hold the same words in another order.
-    fn is_rearranged(self, other: Self) -> bool {
-        self.bag == other.bag && self.sequence != other.sequence
-    }
+    /// The stems of the content words whatever their order, and how many of them are objects of direction words.
+    pub content: u64,
+    /// The stems of the content words in their order. The object of a direction word counts with that word, wherever the
+    /// two stand: "from Oslo to Bergen", "to Bergen from Oslo".
+    pub arrangement: u64,
+    /// Who is meant, in the order of the text, four bits each and the last one lowest; the same one in a row counts once.
+    pub persons: u32,
 }
 
 impl LexicalSignature {
@@ -58,12 +40,21 @@ impl LexicalSignature {
         })
     }
 
-    /// Whether two texts say the same words in another order: "does Alice owe Bob", "does Bob owe Alice".
-    ///
-    /// A vector that is a sum over words is blind to just this. What follows a direction word is left out, for that word
-    /// says its part wherever it stands: "from Oslo to Bergen", "to Bergen from Oslo".
+    /// Whether two texts say the same words in another order: "does Alice owe Bob", "does Bob owe Alice". A vector that is
+    /// a sum over words is blind to just this.
     pub fn is_rearranged(&self, other: &Self) -> bool {
-        self.content.is_rearranged(other.content) || self.words.is_rearranged(other.words)
+        self.content == other.content && self.arrangement != other.arrangement
+    }
+
+    /// Whether two texts mean other persons: "my name", "your name"; "did you email me", "did I email you".
+    ///
+    /// One text may leave a person out that the other one names: "I want you to cancel my order", "cancel my order".
+    pub fn means_others(&self, other: &Self) -> bool {
+        let people = |persons: u32| (0..8).fold(0u32, |held, at| held | 1 << (persons >> (4 * at) & 15)) & !1;
+        let (mine, theirs) = (people(self.persons), people(other.persons));
+        let is_nested = mine & theirs == mine || mine & theirs == theirs;
+        !is_nested
+            || mine == theirs && self.persons != other.persons && self.persons.ilog2() / 4 == other.persons.ilog2() / 4
     }
 }
 
@@ -74,37 +65,55 @@ pub struct Builder {
     directions: usize,
     /// The direction word that waits for its object.
     waiting: Option<u32>,
+    /// The content words so far that are no objects, in order.
+    sequence: u64,
+    /// Whether the word before softens a request, if "you" follows.
+    after_modal: bool,
 }
 
 impl Builder {
-    /// The next word that is no part of a slot.
+    /// The next word that is no part of a slot; `number` reads the number of its entry.
     #[inline]
-    pub fn word(&mut self, Token { flags, stem, .. }: Token) {
+    pub fn word(&mut self, Token { flags, stem, .. }: Token, number: impl Fn() -> u32) {
         let signature = &mut self.signature;
         signature.is_waiting |= flags & flag::WAITING != 0;
+        let after_modal = std::mem::replace(&mut self.after_modal, flags & flag::MODAL != 0);
+        if flags & flag::PERSON != 0 {
+            let person = number();
+            let is_softened = after_modal && person == 2;
+            if !is_softened && signature.persons & 15 != person {
+                signature.persons = signature.persons << 4 | person;
+            }
+        }
         if flags & flag::DIRECTION != 0 {
             self.waiting = Some(stem);
-            return;
-        }
-        if flags & flag::STOP != 0 {
-            signature.words.push(stem);
-            return;
-        }
-        if let Some(word) = self.waiting.take() {
-            if self.directions < DIRECTIONS {
-                signature.directions[self.directions] = u64::from(word) << 32 | u64::from(stem);
-                self.directions += 1;
+        } else if flags & flag::STOP == 0 {
+            let mixed = mix(u64::from(stem));
+            signature.content = signature.content.wrapping_add(mixed);
+            if let Some(word) = self.waiting.take() {
+                let direction = u64::from(word) << 32 | u64::from(stem);
+                signature.content = signature.content.wrapping_add(1);
+                signature.arrangement = signature.arrangement.wrapping_add(mix(direction));
+                if self.directions < DIRECTIONS {
+                    signature.directions[self.directions] = direction;
+                    self.directions += 1;
+                }
+            } else {
+                self.sequence = (self.sequence.rotate_left(23) ^ mixed).wrapping_mul(0x94d0_49bb_1331_11eb);
             }
-        } else {
-            signature.content.push(stem);
-            signature.words.push(stem);
         }
     }
 
     /// The signature.
     pub fn finish(self, is_negated: bool, antonym_sides: u128) -> LexicalSignature {
-        LexicalSignature { is_negated, antonym_sides, ..self.signature }
+        let arrangement = self.signature.arrangement.wrapping_add(self.sequence);
+        LexicalSignature { is_negated, antonym_sides, arrangement, ..self.signature }
     }
+}
+
+fn mix(value: u64) -> u64 {
+    let mixed = value.wrapping_add(0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (mixed ^ mixed >> 29).wrapping_mul(0x94d0_49bb_1331_11eb)
 }
 
 #[cfg(test)]
@@ -123,7 +132,30 @@ mod tests {
         assert!(one.is_rearranged(&signature("does bob owes Alice the money")));
         assert!(!one.is_rearranged(&signature("Does Alice owe Bob the money?")) && !one.is_rearranged(&one));
         assert!(!one.is_rearranged(&signature("Does Carol owe Bob money?")));
-        assert!(signature("do I owe you").is_rearranged(&signature("do you owe I")));
+        let sent = signature("send the file to Anna and copy Tom");
+        assert!(sent.is_rearranged(&signature("send the file to Tom and copy Anna")));
+        assert!(!sent.is_rearranged(&signature("send the file and copy Tom to Anna")));
+    }
+
+    #[test]
+    fn other_persons_are_meant() {
+        let differ = |one: &str, other: &str| signature(one).means_others(&signature(other));
+        for (one, other) in [
+            ("What is my name?", "What is your name?"),
+            ("Did you email me?", "Did I email you?"),
+            ("What did he say to her?", "What did she say to him?"),
+        ] {
+            assert!(differ(one, other) && differ(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("cancel my order", "can you cancel my order"),
+            ("cancel my order", "I want you to cancel my order"),
+            ("could you cancel the order", "I need to cancel my order"),
+            ("where is the order", "where is my order"),
+            ("", "my my my"),
+        ] {
+            assert!(!differ(one, other) && !differ(other, one), "{one} {other}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::cut::Keep;
-use super::json::Json;
+use super::json::{Body, Json};
 use super::models::Family;
 use super::request::{Tally, TokenCount};
 use crate::error::{Error, ErrorKind, Result};
@@ -57,12 +57,13 @@ pub fn fit(body: &[u8], model: &str, max_tokens: usize, reserve: usize, policy: 
         return Err(Error::new(ErrorKind::Config, message));
     }
     let budget = max_tokens - reserve;
-    let body = Json::read(body)?;
-    let tally = Tally::of(&body, model)?;
+    let body = Body::read(body)?;
+    let body = body.root();
+    let tally = Tally::of(body, model)?;
     let model = if model.is_empty() { body.text_of("model").unwrap_or_default() } else { model };
     let before = tally.total();
-    let messages = body.get("messages").map(Json::items).unwrap_or_default();
-    let turns = Turns::of(messages);
+    let messages: Vec<Json> = body.items_of("messages").collect();
+    let turns = Turns::of(&messages);
 
     // All that is not a message's own text keeps its share of the upper bound whatever is cut.
     let factor = tally.factors().1;
@@ -88,7 +89,8 @@ pub fn fit(body: &[u8], model: &str, max_tokens: usize, reserve: usize, policy: 
         turns.middle[..dropped].iter().flatten().map(|&index| Cut::dropped(index, tally.messages[index])).collect();
     if policy == Policy::Shorten && dropped > 0 {
         let last = &turns.middle[dropped - 1];
-        if let Some(shortened) = shorten(messages, last, &tally.messages, model, &|extra| needs(kept + extra) <= budget)
+        if let Some(shortened) =
+            shorten(&messages, last, &tally.messages, model, &|extra| needs(kept + extra) <= budget)
         {
             kept += shortened.iter().map(|cut| cut.tokens_after).sum::<usize>();
             let untouched: Vec<usize> =
@@ -161,10 +163,10 @@ struct Turns {
 
 impl Turns {
     fn of(messages: &[Json]) -> Self {
-        let answered: HashSet<&str> = messages.iter().flat_map(answers).collect();
+        let answered: HashSet<&str> = messages.iter().copied().flat_map(answers).collect();
         let mut open: HashSet<&str> = HashSet::new();
         let mut turns: Vec<Vec<usize>> = Vec::new();
-        for (at, message) in messages.iter().enumerate() {
+        for (at, &message) in messages.iter().enumerate() {
             let role = message.text_of("role").unwrap_or_default();
             if matches!(role, "system" | "developer") {
                 continue;
@@ -186,15 +188,13 @@ impl Turns {
 }
 
 /// The ids of the calls that a message makes, in OpenAI's and in Anthropic's shape.
-fn calls<'a>(message: &'a Json<'_>) -> impl Iterator<Item = &'a str> {
-    let openai = message.get("tool_calls").map(Json::items).unwrap_or_default().iter();
-    let anthropic = message.get("content").map(Json::items).unwrap_or_default().iter();
-    let used = anthropic.filter(|part| part.text_of("type") == Some("tool_use"));
-    openai.chain(used).filter_map(|call| call.text_of("id"))
+fn calls(message: Json<'_>) -> impl Iterator<Item = &str> {
+    let used = message.items_of("content").filter(|part| part.text_of("type") == Some("tool_use"));
+    message.items_of("tool_calls").chain(used).filter_map(|call| call.text_of("id"))
 }
 
 /// The ids of the calls whose results a message carries.
-fn answers<'a>(message: &'a Json<'_>) -> impl Iterator<Item = &'a str> {
-    let parts = message.get("content").map(Json::items).unwrap_or_default().iter();
-    message.text_of("tool_call_id").into_iter().chain(parts.filter_map(|part| part.text_of("tool_use_id")))
+fn answers(message: Json<'_>) -> impl Iterator<Item = &str> {
+    let results = message.items_of("content").filter_map(|part| part.text_of("tool_use_id"));
+    message.text_of("tool_call_id").into_iter().chain(results)
 }

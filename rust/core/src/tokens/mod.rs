@@ -22,6 +22,7 @@ mod memo;
 mod merge;
 mod models;
 mod pattern;
+mod reader;
 mod request;
 mod simd;
 mod special;

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::classes::class_at;
-use super::json::Json;
+use super::json::Body;
 use super::memo;
 use super::models::Family;
 use super::pattern::{Cl100k, O200k, Pattern};
@@ -217,7 +217,7 @@ proptest! {
 
     #[test]
     fn json_reads_as_serde_reads_it(body in ".{0,40}|[\\[\\]{}:,\"\\\\ unlt1e.-]{0,30}") {
-        let ours = Json::read(body.as_bytes());
+        let ours = Body::read(body.as_bytes());
         let theirs = serde_json::from_str::<serde_json::Value>(&body);
         prop_assert_eq!(ours.is_ok(), theirs.is_ok(), "{:?} against {:?}", ours, theirs);
     }
@@ -225,10 +225,10 @@ proptest! {
     #[test]
     fn json_strings_come_back_unescaped(text in any::<String>()) {
         let body = serde_json::to_string(&[&text]).unwrap();
-        let read = Json::read(body.as_bytes()).unwrap();
-        prop_assert_eq!(read.items()[0].text().unwrap(), &text);
+        let read = Body::read(body.as_bytes()).unwrap();
+        prop_assert_eq!(read.root().items().next().unwrap().text().unwrap(), &text);
         let mut written = String::new();
-        read.write(&mut written);
+        read.root().write(&mut written);
         prop_assert_eq!(serde_json::from_str::<Vec<String>>(&written).unwrap(), vec![text]);
     }
 
@@ -408,7 +408,7 @@ fn tools_are_written_as_a_typescript_namespace() {
         "deep":{"type":"object","properties":{"x":{"type":"boolean","description":"left out"}}}},"required":["place"]}}},
         {"type":"function","function":{"name":"ping"}}]"#;
     let mut text = String::new();
-    super::tools::write(Json::read(tools.as_bytes()).unwrap().items(), &mut text);
+    super::tools::write(Body::read(tools.as_bytes()).unwrap().root().items(), &mut text);
     let expected = "namespace functions {\n\n// Now\ntype weather = (_: {\n// City\nplace: string,\nunit?: \"c\" | \"f\",\ndays?: number[],\n\
                     deep?: {\n  x?: boolean,\n},\n}) => any;\n\ntype ping = () => any;\n\n} // namespace functions";
     assert_eq!(text, expected);
@@ -515,7 +515,8 @@ fn what_fits_is_left_as_it_is() {
     let fitted = fit(conversation(1).as_bytes(), "gpt-4o", 100_000, 1000, Policy::Shorten).unwrap();
     assert!(fitted.cuts.is_empty());
     assert!(
-        Tally::of(&Json::read(conversation(1).as_bytes()).unwrap(), "gpt-4o").unwrap().total().tokens <= fitted.tokens
+        Tally::of(Body::read(conversation(1).as_bytes()).unwrap().root(), "gpt-4o").unwrap().total().tokens
+            <= fitted.tokens
     );
 }
 

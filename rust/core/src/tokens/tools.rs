@@ -9,7 +9,7 @@ use super::json::Json;
 const DESCRIBED: usize = 2;
 
 /// Writes the definitions of `tools` (the `tools` or `functions` of a body).
-pub fn write(tools: &[Json], out: &mut String) {
+pub fn write<'a>(tools: impl Iterator<Item = Json<'a>>, out: &mut String) {
     out.push_str("namespace functions {\n\n");
     for tool in tools {
         let function = tool.get("function").unwrap_or(tool);
@@ -22,7 +22,8 @@ pub fn write(tools: &[Json], out: &mut String) {
         out.push_str(function.text_of("name").unwrap_or_default());
         // Anthropic's tools name the same schema `input_schema`.
         let parameters = function.get("parameters").or_else(|| function.get("input_schema"));
-        match parameters.filter(|schema| schema.get("properties").is_some_and(|found| !found.members().is_empty())) {
+        match parameters.filter(|schema| schema.get("properties").is_some_and(|found| found.members().next().is_some()))
+        {
             Some(schema) => {
                 out.push_str(" = (_: {\n");
                 properties(schema, 0, out);
@@ -34,10 +35,9 @@ pub fn write(tools: &[Json], out: &mut String) {
     out.push_str("} // namespace functions");
 }
 
-fn properties(schema: &Json, indent: usize, out: &mut String) {
-    let required = schema.get("required").map(Json::items).unwrap_or_default();
+fn properties(schema: Json, indent: usize, out: &mut String) {
     let mut is_first = true;
-    for (name, property) in schema.get("properties").map(Json::members).unwrap_or_default() {
+    for (name, property) in schema.get("properties").into_iter().flat_map(Json::members) {
         let mut line = |out: &mut String| {
             if !is_first {
                 out.push('\n');
@@ -54,20 +54,19 @@ fn properties(schema: &Json, indent: usize, out: &mut String) {
         }
         line(out);
         out.push_str(name);
-        let is_required = required.iter().any(|known| known.text() == Some(name));
+        let is_required = schema.items_of("required").any(|known| known.text() == Some(name));
         out.push_str(if is_required { ": " } else { "?: " });
         kind(property, indent, out);
         out.push(',');
     }
 }
 
-fn kind(property: &Json, indent: usize, out: &mut String) {
-    let choices = property.get("enum").map(Json::items).unwrap_or_default();
-    if !choices.is_empty() {
-        for (at, choice) in choices.iter().enumerate() {
-            if at > 0 {
-                out.push_str(" | ");
-            }
+fn kind(property: Json, indent: usize, out: &mut String) {
+    let mut choices = property.items_of("enum");
+    if let Some(first) = choices.next() {
+        first.write(out);
+        for choice in choices {
+            out.push_str(" | ");
             choice.write(out);
         }
         return;
