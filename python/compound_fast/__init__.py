@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from compound_fast.errors import AllCandidatesFailedError as AllCandidatesFailedError
     from compound_fast.errors import CacheError as CacheError
     from compound_fast.errors import CacheLockedError as CacheLockedError
+    from compound_fast.errors import ClientError as ClientError
     from compound_fast.errors import CompoundFastError as CompoundFastError
     from compound_fast.errors import ConfigError as ConfigError
     from compound_fast.errors import DimensionError as DimensionError
@@ -68,6 +69,7 @@ _MODULES = {
         "AllCandidatesFailedError",
         "CacheError",
         "CacheLockedError",
+        "ClientError",
         "CompoundFastError",
         "ConfigError",
         "DimensionError",

@@ -5,17 +5,32 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from compound_fast._arguments import is_number, is_text, shown
 from compound_fast.errors import ConfigError
 
 if TYPE_CHECKING:
     import yaml
 
-__all__ = ["Block", "nearest", "read_yaml"]
+__all__ = ["Block", "nearest", "ranged", "read_yaml"]
+
+LARGEST_FILE = 256 << 10
+"""Most bytes of a configuration; hundreds of models take less."""
+
+MOST_ALIASES = 100
+"""Most uses of YAML anchors: each may repeat a whole block, and blocks hold aliases in turn."""
 
 _MISSING = object()
+T = TypeVar("T")
+
+
+def ranged(default: T, least: float, most: float) -> T:
+    """Return a field of a dataclass, with the range in which a configuration may set it: see `Block.options`."""
+    made: T = field(default=default, metadata={"least": least, "most": most})
+    return made
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
@@ -43,11 +58,11 @@ class Block:
         self.place = place
         self.source = source
         if not isinstance(value, Mapping):
-            raise self.error(None, f"is {_shown(value)}; a mapping of keys to values belongs here")
+            raise self.error(None, f"is {shown(value)}; a mapping of keys to values belongs here")
         self._values: dict[str, object] = {}
         for key, item in value.items():
-            if not isinstance(key, str):
-                raise self.error(None, f"has the key {_shown(key)}; keys are text (quote it)")
+            if not isinstance(key, str) or not is_text(key):
+                raise self.error(None, f"has the key {shown(key)}; keys are text (quote it)")
             if known is not None and key not in known:
                 raise self.error(key, f"is no key of configuration v1; {nearest(key, known)}")
             self._values[key] = item
@@ -60,7 +75,7 @@ class Block:
 
     def error(self, key: str | None, what: str) -> ConfigError:
         """Return the error to raise about `key` of this block (None: the block itself)."""
-        place = ".".join(part for part in (self.place, key) if part)
+        place = ".".join(part for part in (self.place, key and key[:60]) if part)
         return ConfigError(f"{self.source}: {place or 'the configuration'} {what}")
 
     def value(self, key: str, default: object = _MISSING) -> object:
@@ -79,7 +94,7 @@ class Block:
         """Return the list of blocks at `key`; empty where the key is missing."""
         found = self.value(key, ())
         if not isinstance(found, Sequence) or isinstance(found, (str, bytes)):
-            raise self.error(key, f"is {_shown(found)}; a list belongs here")
+            raise self.error(key, f"is {shown(found)}; a list belongs here")
         place = f"{self.place}.{key}" if self.place else key
         return [
             Block(item, place=f"{place}[{position}]", source=self.source, known=known)
@@ -89,8 +104,8 @@ class Block:
     def text(self, key: str, default: object = _MISSING) -> str:
         """Return the non-empty text at `key`."""
         found = self.value(key, default)
-        if not isinstance(found, str) or not found:
-            raise self.error(key, f"is {_shown(found)}; text belongs here")
+        if not isinstance(found, str) or not is_text(found) or not found:
+            raise self.error(key, f"is {shown(found)}; text belongs here")
         return found
 
     def optional_text(self, key: str) -> str | None:
@@ -108,25 +123,61 @@ class Block:
         """Return the truth value at `key`."""
         found = self.value(key, default)
         if not isinstance(found, bool):
-            raise self.error(key, f"is {_shown(found)}; true or false belongs here")
+            raise self.error(key, f"is {shown(found)}; true or false belongs here")
         return found
 
     def number(self, key: str, default: object = _MISSING, *, least: float, most: float) -> float:
         """Return the finite number at `key`, within [least, most]."""
         found = self.value(key, default)
-        if isinstance(found, bool) or not isinstance(found, (int, float)) or not math.isfinite(found):
-            raise self.error(key, f"is {_shown(found)}; a number in [{least:g}, {most:g}] belongs here")
+        if not isinstance(found, (int, float)) or not is_number(found, least=-math.inf, most=math.inf):
+            raise self.error(key, f"is {shown(found)}; a number in [{least:g}, {most:g}] belongs here")
         if not least <= found <= most:
-            raise self.error(key, f"is {found:g}, outside [{least:g}, {most:g}]")
+            raise self.error(key, f"is {shown(found)}, outside [{least:g}, {most:g}]")
         return float(found)
 
     def integer(self, key: str, default: object = _MISSING, *, least: int, most: int) -> int:
         """Return the whole number at `key`, within [least, most]."""
         found = self.value(key, default)
         if isinstance(found, bool) or not isinstance(found, int):
-            raise self.error(key, f"is {_shown(found)}; a whole number in [{least}, {most}] belongs here")
+            raise self.error(key, f"is {shown(found)}; a whole number in [{least}, {most}] belongs here")
         if not least <= found <= most:
-            raise self.error(key, f"is {found}, outside [{least}, {most}]")
+            raise self.error(key, f"is {shown(found)}, outside [{least}, {most}]")
+        return found
+
+    def plain(self, key: str, kind: type[T]) -> T:
+        """Return the block at `key` as the dataclass `kind`, whose fields are its keys."""
+        known = [one.name for one in fields(cast("type[Any]", kind))]
+        return kind(**self.block(key, known, {}).options(kind))
+
+    def options(self, kind: type[Any], prefix: str = "") -> dict[str, Any]:
+        """Return what stands here for the fields of the dataclass `kind`, checked; the rest keep their defaults.
+
+        A field's default says what kind of value belongs there, and its metadata in which range: ``least`` and
+        ``most``, or ``choices``. A field without a default, and one whose default is made, is left to the caller.
+
+        Parameters
+        ----------
+        kind : type
+            A dataclass.
+        prefix : str, default ""
+            What the names of its fields begin with beyond the keys here; the other fields are left out.
+        """
+        found: dict[str, Any] = {}
+        for one in fields(kind):
+            key = one.name.removeprefix(prefix)
+            if not one.name.startswith(prefix) or key not in self or one.default is MISSING:
+                continue
+            match one.default:
+                case bool():
+                    found[one.name] = self.flag(key)
+                case int():
+                    found[one.name] = self.integer(key, **one.metadata)
+                case float():
+                    found[one.name] = self.number(key, **one.metadata)
+                case None:
+                    found[one.name] = self.optional_text(key)
+                case _:
+                    found[one.name] = self.choice(key, **one.metadata)
         return found
 
 
@@ -140,41 +191,66 @@ def read_yaml(path: Path) -> object:
     """
     import yaml
 
-    class UniqueKeys(yaml.SafeLoader):
-        pass
-
-    def mapping(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[Any, Any]:
-        loader.flatten_mapping(node)
-        seen: dict[Any, Any] = {}
-        for key_node, value_node in node.value:
-            key = loader.construct_object(key_node, deep=True)
-            if not isinstance(key, (str, int, float, bool, type(None))) or key in seen:
-                line = key_node.start_mark.line + 1
-                raise ConfigError(f"{path}:{line}: the key {_shown(key)} is written twice, or is no text")
-            seen[key] = loader.construct_object(value_node, deep=True)
-        return seen
-
-    UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
     try:
-        text = path.read_text(encoding="utf-8")
-        return yaml.load(text, Loader=UniqueKeys)  # noqa: S506 - a SafeLoader with one more check
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text; a configuration is a YAML file") from error
+    except ValueError as error:  # a path that no file can have
+        raise ConfigError(f"{str(path)!a}: cannot be read: {error}") from None
+    if len(raw) > LARGEST_FILE:
+        raise ConfigError(f"{path}: has more than {LARGEST_FILE:,} bytes; a configuration is a small YAML file")
+    try:
+        return yaml.load(raw.decode(), Loader=_loader(path))  # noqa: S506 - a SafeLoader with further checks
+    except ConfigError:
+        raise
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text; a configuration is a YAML file") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply; a configuration has a handful of levels") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}:{mark.line + 1}" if mark else str(path)
-        raise ConfigError(f"{place}: is not YAML: {getattr(error, 'problem', None) or 'cannot be parsed'}") from error
+        raise ConfigError(f"{place}: is not YAML: {getattr(error, 'problem', None) or 'cannot be parsed'}") from None
+    except ValueError as error:  # such as a date in the 13th month
+        raise ConfigError(f"{path}: holds a value that YAML cannot read: {error}") from None
 
 
-def _shown(value: object) -> str:
-    """How a message names a value: short, and never a whole block."""
-    if value is None:
-        return "empty"
-    if isinstance(value, Mapping):
-        return "a mapping"
-    if isinstance(value, (list, tuple)):
-        return "a list"
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def _loader(path: Path) -> type[yaml.SafeLoader]:
+    """Return a loader that refuses a key written twice and a bomb of aliases, and merges (``<<``) as YAML says."""
+    import yaml
+
+    def fault(mark: yaml.Mark, problem: str) -> ConfigError:
+        return ConfigError(f"{path}:{mark.line + 1}: {problem}")
+
+    class Loader(yaml.SafeLoader):
+        aliases = 0
+
+        def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+            if self.check_event(yaml.AliasEvent):
+                self.aliases += 1
+                if self.aliases > MOST_ALIASES:
+                    raise fault(self.get_mark(), f"more than {MOST_ALIASES} aliases (*NAME); write the values out")
+            return super().compose_node(parent, index)
+
+    def mapping(loader: Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+        # SafeLoader joins merged and own keys into one list, where an override looks like a key written twice, and
+        # merges of merges grow without bound.
+        own: dict[Any, Any] = {}
+        merged: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            value = loader.construct_object(value_node, deep=True)
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                for block in value if isinstance(value, list) else [value]:
+                    if not isinstance(block, dict):
+                        raise fault(value_node.start_mark, "<< merges a mapping, or a list of mappings")
+                    merged = {**block, **merged}
+                continue
+            key = loader.construct_object(key_node, deep=True)
+            if not isinstance(key, (str, int, float, bool, type(None))) or key in own:
+                raise fault(key_node.start_mark, f"the key {shown(key)} is written twice, or is no text")
+            own[key] = value
+        return {**merged, **own}
+
+    Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, mapping)
+    return Loader

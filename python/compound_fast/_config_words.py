@@ -87,7 +87,7 @@ def _cache(config: Config) -> Iterator[tuple[str, str]]:
     )
     yield (
         "cache.slot_similarity_threshold",
-        f"from {cache.slot_similarity_threshold:g} on where it carries the same numbers, ids or dates",
+        f"from {cache.slot_similarity_threshold:g} on where it carries the same id or amount of money",
     )
     yield "embedder.kind", f"text becomes vectors through the {config.embedder.kind} embedder"
 

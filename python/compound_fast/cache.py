@@ -14,18 +14,28 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from compound_fast import _core
+from compound_fast._arguments import (
+    LARGEST_CACHE_BYTES,
+    LONGEST_TTL_S,
+    SHORTEST_TTL_S,
+    check_number,
+    check_text,
+    is_number,
+    shown,
+)
 from compound_fast.errors import CacheError, ConfigError
-from compound_fast.types import to_body
+from compound_fast.types import to_json, to_request
 
 if TYPE_CHECKING:
     import os
 
     from compound_fast.config import Config
-    from compound_fast.types import JsonObject, RequestLike
+    from compound_fast.types import ChatCompletion, JsonObject, RequestLike, SdkObject
 
 __all__ = ["Hit", "SemanticCache"]
 
 _NANO = 1_000_000_000
+_DEAREST_USD = 10**9  # in nano-dollars it still fits the 64 bits of the core
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,15 +131,19 @@ class SemanticCache:
         if embedder is not None:
             raise ConfigError("embedder: only the one that ships is built yet; leave it out")
         if policy not in ("verified", "exact"):
-            raise ConfigError(f"policy={policy!r} is neither 'verified' nor 'exact'")
-        if not isinstance(max_bytes, int) or isinstance(max_bytes, bool) or max_bytes < 1:
-            raise ConfigError(f"max_bytes={max_bytes!r} is not a positive number of bytes")
+            raise ConfigError(f"policy={shown(policy)} is neither 'verified' nor 'exact'")
+        if not isinstance(max_bytes, int) or not is_number(max_bytes, least=1, most=LARGEST_CACHE_BYTES):
+            raise ConfigError(f"max_bytes={shown(max_bytes)} is no whole number in [1, {LARGEST_CACHE_BYTES}]")
+        if clock is not None and not isinstance(clock, _core.ManualClock):
+            raise ConfigError(f"clock={shown(clock)} is no ManualClock; leave it out for the system's clock")
         self._core = _core.Cache(
             max_bytes=max_bytes,
-            ttl_s=ttl_s,
+            ttl_s=_check_ttl(ttl_s),
             semantic=policy == "verified",
-            similarity_threshold=similarity_threshold,
-            slot_similarity_threshold=slot_similarity_threshold,
+            similarity_threshold=check_number("similarity_threshold", similarity_threshold, least=-1, most=1),
+            slot_similarity_threshold=check_number(
+                "slot_similarity_threshold", slot_similarity_threshold, least=-1, most=1
+            ),
             clock=clock,
         )
 
@@ -159,15 +173,15 @@ class SemanticCache:
         Raises
         ------
         TextError
-            If the request is not a chat request.
+            If the request is not a chat request, or `tenant` or `namespace` is not text.
         """
-        hit = self._core.get(_core.Request(to_body(request), tenant=tenant, namespace=namespace))
+        hit = self._core.get(to_request(request, tenant=tenant, namespace=namespace))
         return None if hit is None else _to_hit(hit)
 
     def put(
         self,
         request: RequestLike,
-        response: str | Mapping[str, Any] | bytes,
+        response: str | Mapping[str, Any] | ChatCompletion | SdkObject | bytes,
         *,
         tenant: str = "",
         namespace: str = "",
@@ -181,8 +195,9 @@ class SemanticCache:
         ----------
         request, tenant, namespace
             As for `get`.
-        response : str, dict or bytes
-            The answer: its text, a completion object, or that object as JSON bytes. It comes back as it went in.
+        response : str, dict, ChatCompletion or bytes
+            The answer: its text, a completion object (ours or an SDK's too, which comes back as a dict), or that object
+            as JSON bytes. It comes back as it went in.
         model : str, default ""
             Who wrote it.
         cost_usd : float, Decimal or None
@@ -198,23 +213,22 @@ class SemanticCache:
         Raises
         ------
         TextError
-            If the request is not a chat request.
+            If the request is not a chat request, or `tenant`, `namespace` or `model` is not text.
         ConfigError
-            If `cost_usd` is negative or `ttl_s` is not positive.
+            If `cost_usd` or `ttl_s` is outside its range.
         CacheError
-            If the response has no JSON form.
+            If the response has no JSON form, or is bytes that are neither a JSON object nor a JSON string.
         """
         form, stored = _to_bytes(response)
-        core_request = _core.Request(to_body(request), tenant=tenant, namespace=namespace)
         return self._core.put(
-            core_request,
+            to_request(request, tenant=tenant, namespace=namespace),
             stored,
             form=form,
-            model=model,
+            model=check_text("model", model),
             input_tokens=0,
             output_tokens=0,
             cost_nano_usd=_to_nano(cost_usd),
-            ttl_s=ttl_s,
+            ttl_s=_check_ttl(ttl_s),
         )
 
     def explain(self, request: RequestLike, *, tenant: str = "", namespace: str = "") -> JsonObject:
@@ -227,7 +241,7 @@ class SemanticCache:
             ``similarity_threshold``, and ``candidates``: the nearest neighbours in the request's own partition, each
             with ``entry_id``, ``similarity`` and the guard it was ``refused_by``, if any.
         """
-        found = self._core.explain(_core.Request(to_body(request), tenant=tenant, namespace=namespace))
+        found = self._core.explain(to_request(request, tenant=tenant, namespace=namespace))
         return {"policy": "threshold and guards (no verifier yet)", **found}
 
     def clear(self) -> None:
@@ -247,14 +261,41 @@ class SemanticCache:
         return len(self._core)
 
 
-def _to_bytes(response: str | Mapping[str, Any] | bytes) -> tuple[str, bytes]:
+def _to_bytes(response: object) -> tuple[str, bytes]:
+    """Return the form of a response and its JSON bytes; what could not be served as it came is refused here."""
+    # Each `from None`: the cause would hold the answer.
     if isinstance(response, bytes):
+        try:
+            parsed = json.loads(response.decode(), parse_constant=_refuse)
+        except (ValueError, RecursionError):
+            raise CacheError("the response is bytes that are not JSON; give its text as a str") from None
+        if not isinstance(parsed, (str, dict)):
+            raise CacheError(f"the response is a JSON {type(parsed).__name__}; an object or a string is an answer")
         return "bytes", response
     form = "str" if isinstance(response, str) else "dict"
+    what = f"the response is a {type(response).__name__} that has no JSON form"
     try:
-        return form, json.dumps(response, ensure_ascii=False, separators=(",", ":")).encode()
+        stored = to_json(response)
+    except UnicodeEncodeError:
+        raise CacheError(f"{what}: it holds a lone surrogate; remove or replace it") from None
+    except RecursionError:
+        raise CacheError(f"{what}: it is nested too deeply") from None
     except (TypeError, ValueError) as error:
-        raise CacheError(f"the response is a {type(response).__name__} that has no JSON form: {error}") from error
+        raise CacheError(f"{what}: {error}") from None
+    if form == "dict" and not stored.startswith(b"{"):
+        raise CacheError(f"the response is a {type(response).__name__}; a str, a completion or its bytes is an answer")
+    return form, stored
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)  # NaN and Infinity, which Python reads, are not JSON
+
+
+def _check_ttl(ttl_s: float | None) -> float | None:
+    remedy = "None = the cache's own setting, or for ever"
+    return (
+        None if ttl_s is None else check_number("ttl_s", ttl_s, least=SHORTEST_TTL_S, most=LONGEST_TTL_S, remedy=remedy)
+    )
 
 
 def _to_hit(hit: _core.CacheHit) -> Hit:
@@ -276,7 +317,7 @@ def _to_hit(hit: _core.CacheHit) -> Hit:
 def _to_nano(cost_usd: float | Decimal | None) -> int | None:
     if cost_usd is None:
         return None
-    nano = Decimal(str(cost_usd)) * _NANO
-    if not nano.is_finite() or nano < 0:
-        raise ConfigError(f"cost_usd={cost_usd!r} is not a price; use None where it is not known")
-    return int(nano.to_integral_value())
+    is_decimal = isinstance(cost_usd, Decimal) and cost_usd.is_finite() and 0 <= cost_usd <= _DEAREST_USD
+    if not is_decimal and not is_number(cost_usd, least=0, most=_DEAREST_USD):
+        raise ConfigError(f"cost_usd={shown(cost_usd)} is no price in [0, {_DEAREST_USD}] dollars; None = not known")
+    return int((Decimal(str(cost_usd)) * _NANO).to_integral_value())

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import atexit
 import os
-import threading
-import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypedDict, TypeVar, Unpack, overload
+from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
+from compound_fast._arguments import shown
+from compound_fast._background import CLOSED, BackgroundLoop
 from compound_fast._config_block import nearest
 from compound_fast.config import Config
-from compound_fast.errors import ConfigError
+from compound_fast.errors import ClientError, ConfigError
 from compound_fast.pipeline import Pipeline
-from compound_fast.types import CallOptions, ChatCompletion, ChatCompletionChunk, JsonObject, to_body
+from compound_fast.types import CallOptions, ChatCompletion, ChatCompletionChunk, JsonObject, Messages, to_body
 
 __all__ = ["AsyncClient", "AsyncStream", "Client", "CompletionParams", "Stream"]
 
-T = TypeVar("T")
 ConfigLike = Config | str | os.PathLike[str] | None
 
 
@@ -46,6 +43,9 @@ class CompletionParams(TypedDict, total=False):
     top_logprobs: int
     top_p: float
     user: str
+
+
+_PARAMETERS = tuple(CompletionParams.__annotations__)
 
 
 class AsyncStream:
@@ -99,7 +99,11 @@ class AsyncClient:
         self.chat = AsyncChat(self.pipeline)
 
     async def aclose(self) -> None:
-        """Close connections and the ledger."""
+        """Close the running event loop's connections, and the ledger; a later call is a `ClientError`.
+
+        It waits for no call and ends no stream: cancel the tasks of yours that are still inside one.
+        """
+        self.chat.completions.is_closed = True
         await self.pipeline.aclose()
 
     async def __aenter__(self) -> Self:
@@ -123,12 +127,13 @@ class AsyncCompletions:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
+        self.is_closed = False
 
     @overload
     async def create(
         self,
         *,
-        messages: Sequence[Mapping[str, Any]],
+        messages: Messages,
         model: str = ...,
         stream: Literal[False] = ...,
         compound: Mapping[str, Any] | None = ...,
@@ -140,7 +145,7 @@ class AsyncCompletions:
     async def create(
         self,
         *,
-        messages: Sequence[Mapping[str, Any]],
+        messages: Messages,
         model: str = ...,
         stream: Literal[True],
         compound: Mapping[str, Any] | None = ...,
@@ -151,7 +156,7 @@ class AsyncCompletions:
     async def create(
         self,
         *,
-        messages: Sequence[Mapping[str, Any]],
+        messages: Messages,
         model: str = "auto",
         stream: bool = False,
         compound: Mapping[str, Any] | None = None,
@@ -163,7 +168,7 @@ class AsyncCompletions:
         Parameters
         ----------
         messages : sequence of mappings
-            The conversation, in the OpenAI shape.
+            The conversation, in the OpenAI shape; a message that was returned may stand in it as it is.
         model : str, default "auto"
             ``"auto"`` = the router chooses; a configured name = that model only.
         stream : bool, default False
@@ -178,10 +183,14 @@ class AsyncCompletions:
         Raises
         ------
         ConfigError
-            On an unknown ``compound`` option.
+            On an unknown ``compound`` option, or an argument of the wrong kind.
+        ClientError
+            If the client is closed.
         TextError, NoCandidateError, DispatchError, ResponseValidationError
             See `Pipeline.complete`.
         """
+        if self.is_closed:
+            raise ClientError(CLOSED)
         body, options = _call(messages, model, stream, compound, extra_body, params)
         if stream:
             return AsyncStream(self._pipeline.stream(body, options))
@@ -189,9 +198,12 @@ class AsyncCompletions:
 
 
 class Stream:
-    """The chunks of one answer, each taken from the provider when it is asked for. Leave it by ``with`` or `close`."""
+    """The chunks of one answer, each taken from the provider when it is asked for. Leave it by ``with`` or `close`.
 
-    def __init__(self, chunks: AsyncGenerator[ChatCompletionChunk, None], loop: _BackgroundLoop) -> None:
+    For one thread at a time. Closing the client ends it, as leaving it does.
+    """
+
+    def __init__(self, chunks: AsyncGenerator[ChatCompletionChunk, None], loop: BackgroundLoop) -> None:
         self._chunks = chunks
         self._loop = loop
 
@@ -206,7 +218,7 @@ class Stream:
 
     def close(self) -> None:
         """End the call; what the provider had sent is booked."""
-        self._loop.run(self._chunks.aclose())
+        self._loop.release(self._chunks)
 
     def __enter__(self) -> Self:
         return self
@@ -225,7 +237,8 @@ class Client:
     """`AsyncClient` for code without an event loop, and for code inside one that cannot wait (a notebook).
 
     The coroutines run on one event loop in a background thread, started at the first call. A forked child starts its
-    own. Safe to share between threads. Each call costs two changes of thread beside the call itself.
+    own. Safe to share between threads. Each call costs two changes of thread beside the call itself. The thread ends
+    when the client is closed, or nobody holds it or a stream of it any more, and at exit.
 
     Parameters
     ----------
@@ -248,12 +261,15 @@ class Client:
 
     def __init__(self, config: ConfigLike = None) -> None:
         self.pipeline = Pipeline.from_config(_config(config))
-        self._loop = _BackgroundLoop()
+        self._loop = BackgroundLoop(self.pipeline.aclose)
         self.chat = Chat(self.pipeline, self._loop)
 
     def close(self) -> None:
-        """Close connections and the ledger, and end the thread. A client that was not closed is, at exit."""
-        self._loop.run(self.pipeline.aclose())
+        """End what is under way, close connections and the ledger, and end the thread.
+
+        Calls of other threads are cancelled and raise `ClientError`, as later ones do; open streams end, and what their
+        providers had sent is booked. A client that was not closed is, at exit.
+        """
         self._loop.close()
 
     def __enter__(self) -> Self:
@@ -268,14 +284,14 @@ class Client:
 class Chat:
     """``client.chat``."""
 
-    def __init__(self, pipeline: Pipeline, loop: _BackgroundLoop) -> None:
+    def __init__(self, pipeline: Pipeline, loop: BackgroundLoop) -> None:
         self.completions = Completions(pipeline, loop)
 
 
 class Completions:
     """``client.chat.completions``."""
 
-    def __init__(self, pipeline: Pipeline, loop: _BackgroundLoop) -> None:
+    def __init__(self, pipeline: Pipeline, loop: BackgroundLoop) -> None:
         self._pipeline = pipeline
         self._loop = loop
 
@@ -283,7 +299,7 @@ class Completions:
     def create(
         self,
         *,
-        messages: Sequence[Mapping[str, Any]],
+        messages: Messages,
         model: str = ...,
         stream: Literal[False] = ...,
         compound: Mapping[str, Any] | None = ...,
@@ -295,7 +311,7 @@ class Completions:
     def create(
         self,
         *,
-        messages: Sequence[Mapping[str, Any]],
+        messages: Messages,
         model: str = ...,
         stream: Literal[True],
         compound: Mapping[str, Any] | None = ...,
@@ -306,7 +322,7 @@ class Completions:
     def create(
         self,
         *,
-        messages: Sequence[Mapping[str, Any]],
+        messages: Messages,
         model: str = "auto",
         stream: bool = False,
         compound: Mapping[str, Any] | None = None,
@@ -316,93 +332,18 @@ class Completions:
         """Answer one request; see `AsyncCompletions.create`."""
         body, options = _call(messages, model, stream, compound, extra_body, params)
         if stream:
-            return Stream(self._pipeline.stream(body, options), self._loop)
+            return Stream(self._loop.hold(self._pipeline.stream(body, options)), self._loop)
         return self._loop.run(self._pipeline.complete(body, options))
-
-
-class _BackgroundLoop:
-    """An event loop in a daemon thread, started at the first `run`, and anew in a forked child."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
-        self._inherited: list[asyncio.AbstractEventLoop] = []
-        _loops.add(self)
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` on the loop and wait for it; interrupted (Ctrl-C), it is cancelled."""
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise RuntimeError(
-                "a Client was called from its own event loop, which would wait for itself; use AsyncClient"
-            )
-        future = asyncio.run_coroutine_threadsafe(work, self._running())
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def close(self) -> None:
-        """End the thread; a later `run` starts a new one."""
-        with self._lock:
-            loop, thread = self._loop, self._thread
-            self._loop = self._thread = None
-        if loop is None or thread is None:
-            return
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-    def forget_parent(self) -> None:
-        """Begin anew in a forked child, which has neither the thread nor whoever held the lock."""
-        self._lock = threading.Lock()
-        if self._loop is not None:
-            # Kept for ever: closing it would take the parent's sockets out of the selector that both share.
-            self._inherited.append(self._loop)
-        self._loop = self._thread = None
-
-    def _running(self) -> asyncio.AbstractEventLoop:
-        with self._lock:
-            if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="compound-fast", daemon=True)
-                self._thread.start()
-            return self._loop
-
-
-_loops: weakref.WeakSet[_BackgroundLoop] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_loops() -> None:
-    # Before the interpreter goes: a daemon thread that is still inside the loop then would die at an arbitrary place.
-    for loop in list(_loops):
-        loop.close()
-
-
-def _begin_anew_in_child() -> None:
-    for loop in list(_loops):
-        loop.forget_parent()
-
-
-if hasattr(os, "register_at_fork"):  # Windows has no fork
-    os.register_at_fork(after_in_child=_begin_anew_in_child)
 
 
 def _config(config: ConfigLike) -> Config:
     if config is None:
         return Config.default()
-    if isinstance(config, Config):
-        return config
-    if isinstance(config, (str, os.PathLike)):
-        return Config.load(config)
-    raise ConfigError(f"a client takes a Config, a path or nothing; got {type(config).__name__}")
+    return config if isinstance(config, Config) else Config.load(config)
 
 
 def _call(
-    messages: Sequence[Mapping[str, Any]],
+    messages: Messages,
     model: str,
     stream: bool,
     compound: Mapping[str, Any] | None,
@@ -410,15 +351,21 @@ def _call(
     params: CompletionParams,
 ) -> tuple[bytes, CallOptions]:
     for name in params:
-        if name not in CompletionParams.__annotations__:
-            known = list(CompletionParams.__annotations__)
-            raise TypeError(
-                f"create() has no parameter {name!r} ({nearest(name, known)}); others go through extra_body"
-            )
-    body: JsonObject = {"model": model, "messages": list(messages)}
+        if name not in _PARAMETERS:
+            near = nearest(name, _PARAMETERS)
+            raise TypeError(f"create() has no parameter {name!r} ({near}); others go through extra_body")
+    if not isinstance(stream, bool):
+        raise ConfigError(f"stream={shown(stream)} is neither True nor False")
+    if extra_body is not None and not isinstance(extra_body, Mapping):
+        raise ConfigError(f"extra_body={shown(extra_body)} is no mapping of fields such as {{'top_k': 40}}")
+    body: JsonObject = {"model": model, "messages": messages}
     body.update({name: value for name, value in params.items() if value is not None})
     if stream:
         body["stream"] = True
     body.update(extra_body or {})
-    options = CallOptions.from_mapping({**(body.pop("compound", None) or {}), **(compound or {})})
+    inside = body.pop("compound", None)
+    options = CallOptions.from_mapping(compound)
+    if inside is not None:
+        CallOptions.from_mapping(inside)  # a wrong one is named, though an argument may take its place
+        options = CallOptions.from_mapping({**inside, **(compound or {})})
     return to_body(body), options

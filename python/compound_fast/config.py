@@ -8,18 +8,25 @@ package is a complete example, and what runs when nothing is configured.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from compound_fast._config_block import Block, nearest, read_yaml
+from compound_fast._arguments import LARGEST_CACHE_BYTES, LONGEST_TTL_S, SHORTEST_TTL_S, shown
+from compound_fast._config_block import Block, nearest, ranged, read_yaml
+from compound_fast._config_routing import (
+    TIERS,
+    ModelConfig,
+    PriceConfig,
+    RoutingConfig,
+    RuleConfig,
+    Tier,
+    read_models,
+    read_routing,
+)
 from compound_fast.errors import ConfigError
-
-if TYPE_CHECKING:
-    from compound_fast._core import Price
 
 __all__ = [
     "TIERS",
@@ -36,9 +43,6 @@ __all__ = [
     "Tier",
 ]
 
-Tier: TypeAlias = Literal["weak", "medium", "strong"]
-TIERS: tuple[Tier, ...] = ("weak", "medium", "strong")
-
 _BLOCKS = (
     "version", "models", "baseline", "routing", "cache", "embedder", "providers", "ledger", "simulated"
 )  # fmt: skip
@@ -46,90 +50,22 @@ _LARGEST = 2**53  # what every JSON reader holds exactly
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PriceConfig:
-    """Prices of one model in integer nano-dollars per million tokens."""
-
-    input_nano: int
-    output_nano: int
-    cached_input_nano: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelConfig:
-    """A model that may be routed to.
-
-    Attributes
-    ----------
-    name : str
-        What this configuration calls it.
-    provider : str
-        Name of its provider block.
-    upstream_model : str
-        What the provider calls it.
-    tier : {"weak", "medium", "strong"}
-        Its place among the others; rules and thresholds route to tiers.
-    context_window : int
-        Most tokens of a request and its answer together.
-    prices : PriceConfig or None
-        None where the price is unknown; its cost is then None everywhere, never 0.
-    """
-
-    name: str
-    provider: str
-    upstream_model: str
-    tier: Tier
-    context_window: int = 128_000
-    prices: PriceConfig | None = None
-
-    @property
-    def price(self) -> Price | None:
-        """The arithmetic over `prices`, made anew at each call; None where the price is unknown."""
-        from compound_fast._core import Price
-
-        if self.prices is None:
-            return None
-        return Price(
-            input_nano=self.prices.input_nano,
-            output_nano=self.prices.output_nano,
-            cached_input_nano=self.prices.cached_input_nano,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleConfig:
-    """A routing rule: where any of `when` holds, with all its conditions, the request goes to `use`."""
-
-    name: str
-    when: tuple[Mapping[str, bool | int | float], ...]
-    use: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoutingConfig:
-    """Rules, the first that holds decides; then complexity in [0, 1] against two thresholds."""
-
-    rules: tuple[RuleConfig, ...] = ()
-    medium_threshold: float = 0.35
-    strong_threshold: float = 0.65
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheConfig:
     """What the cache may hold, for how long, and how close is close enough."""
 
     enabled: bool = True
-    max_bytes: int = 16 << 20
-    ttl_s: float = 86_400.0
+    max_bytes: int = ranged(16 << 20, 64 << 10, LARGEST_CACHE_BYTES)
+    ttl_s: float = ranged(86_400.0, SHORTEST_TTL_S, LONGEST_TTL_S)
     semantic: bool = True
-    similarity_threshold: float = 0.95
-    slot_similarity_threshold: float = 0.70
+    similarity_threshold: float = ranged(0.95, -1, 1)
+    slot_similarity_threshold: float = ranged(0.70, -1, 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmbedderConfig:
     """Which embedder turns text into vectors."""
 
-    kind: str = "static"
+    kind: str = field(default="static", metadata={"choices": ("static",)})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,9 +92,9 @@ class ProviderConfig:
     kind: str
     base_url: str | None = None
     api_key: str | None = None
-    connect_timeout_s: float = 5.0
-    idle_timeout_s: float = 30.0
-    timeout_s: float = 120.0
+    connect_timeout_s: float = ranged(5.0, 0.001, 86_400)
+    idle_timeout_s: float = ranged(30.0, 0.001, 86_400)
+    timeout_s: float = ranged(120.0, 0.001, 86_400)
 
     def read_api_key(self) -> str | None:
         """Return the key, from the environment; None where none is configured.
@@ -188,11 +124,11 @@ class LedgerConfig:
 class SimulatedConfig:
     """How simulated models answer: the same for every model but for the latencies, which go by tier."""
 
-    seed: int = 0
+    seed: int = ranged(0, 0, _LARGEST)
     sleep: bool = False
-    output_tokens_median: float = 180.0
-    output_tokens_sigma: float = 0.6
-    output_tokens_max: int = 2000
+    output_tokens_median: float = ranged(180.0, 1, 100_000)
+    output_tokens_sigma: float = ranged(0.6, 0, 5)
+    output_tokens_max: int = ranged(2000, 1, 100_000)
     first_token_ms: Mapping[str, float] = field(
         default_factory=lambda: {"weak": 180.0, "medium": 320.0, "strong": 550.0}
     )
@@ -222,6 +158,8 @@ class Config:
         ConfigError
             If the file cannot be read, or a key or value in it is wrong; the message names file, place and remedy.
         """
+        if not isinstance(path, (str, os.PathLike)):
+            raise ConfigError(f"a configuration is the path of a YAML file, or a Config; got {type(path).__name__}")
         return cls.from_mapping(read_yaml(Path(path)), source=os.fspath(path))
 
     @classmethod
@@ -240,10 +178,10 @@ class Config:
         """
         root = Block(values, place="", source=source, known=_BLOCKS)
         version = root.value("version")
-        if version != 1 or isinstance(version, bool):
-            raise root.error("version", f"is {version!r}; this release reads version 1")
+        if type(version) is not int or version != 1:
+            raise root.error("version", f"is {shown(version)}; this release reads version 1")
         providers = _providers(root.block("providers"))
-        models = _models(root.block("models"), providers)
+        models = read_models(root.block("models"), providers)
         baseline = root.text("baseline")
         if baseline not in models:
             raise root.error("baseline", f"is {baseline!r}, which is no model; {nearest(baseline, list(models))}")
@@ -252,12 +190,10 @@ class Config:
             models=models,
             baseline=baseline,
             providers=providers,
-            routing=_routing(root.block("routing", ("rules", "thresholds"), {}), models),
-            cache=_cache(root.block("cache", tuple(CacheConfig.__dataclass_fields__), {})),
-            embedder=EmbedderConfig(
-                kind=root.block("embedder", ("kind",), {}).choice("kind", _EMBEDDERS, EmbedderConfig().kind)
-            ),
-            ledger=LedgerConfig(path=root.block("ledger", ("path",), {}).optional_text("path")),
+            routing=read_routing(root.value("routing", {}), models, source=source),
+            cache=root.plain("cache", CacheConfig),
+            embedder=root.plain("embedder", EmbedderConfig),
+            ledger=root.plain("ledger", LedgerConfig),
             simulated=_simulated(root.block("simulated", _SIMULATED_KEYS, {})),
         )
 
@@ -293,154 +229,51 @@ class Config:
         return describe(self)
 
 
-_EMBEDDERS = ("static",)
-_PROVIDER_KEYS = ("kind", "base_url", "api_key", "connect_timeout_s", "idle_timeout_s", "timeout_s")
 _SIMULATED_KEYS = ("seed", "sleep", "output_tokens", "first_token_ms", "ms_per_token")
-_FLAG_CONDITIONS = ("has_code", "has_tools", "wants_json", "is_question")
-_COUNT_CONDITIONS = ("min_tokens", "max_tokens", "min_turns")
-_SHARE_CONDITIONS = ("min_complexity", "max_complexity")
-_CONDITIONS = _FLAG_CONDITIONS + _COUNT_CONDITIONS + _SHARE_CONDITIONS
 
 
 def _providers(block: Block) -> dict[str, ProviderConfig]:
-    defaults = ProviderConfig(name="", kind="")
+    known = tuple(key for key in ProviderConfig.__dataclass_fields__ if key != "name")
     providers: dict[str, ProviderConfig] = {}
     for name in block:
-        provider = block.block(name, _PROVIDER_KEYS)
-        base_url = provider.optional_text("base_url")
-        if base_url is not None:
-            parts = urlsplit(base_url)
-            if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-                raise provider.error("base_url", "is no http or https address such as https://api.openai.com/v1")
-            if parts.username or parts.password:
-                raise provider.error("base_url", "holds a user or password; write api_key: env:NAME")
-        api_key = provider.optional_text("api_key")
+        provider = block.block(name, known)
+        options = provider.options(ProviderConfig)
+        if options.get("base_url") is not None:
+            options["base_url"] = _address(provider, options["base_url"])
+        api_key = options.get("api_key")
         if api_key is not None and (not api_key.startswith("env:") or not api_key[4:].isidentifier()):
             # The value is not shown: it may be the key itself.
             raise provider.error("api_key", "is not of the form env:NAME; a key is never written in a configuration")
-        providers[name] = ProviderConfig(
-            name=name,
-            kind=provider.text("kind"),
-            base_url=base_url.rstrip("/") if base_url else None,
-            api_key=api_key,
-            connect_timeout_s=_seconds(provider, "connect_timeout_s", defaults.connect_timeout_s),
-            idle_timeout_s=_seconds(provider, "idle_timeout_s", defaults.idle_timeout_s),
-            timeout_s=_seconds(provider, "timeout_s", defaults.timeout_s),
-        )
+        providers[name] = ProviderConfig(name=name, kind=provider.text("kind"), **options)
     return providers
 
 
-def _seconds(block: Block, key: str, default: float) -> float:
-    return block.number(key, default, least=0.001, most=86_400)
-
-
-def _models(block: Block, providers: Mapping[str, ProviderConfig]) -> dict[str, ModelConfig]:
-    models: dict[str, ModelConfig] = {}
-    for name in block:
-        if name in (*TIERS, "auto"):
-            raise block.error(name, f"cannot be a model's name: {name!r} means a tier, or the router's choice")
-        model = block.block(name, ("provider", "upstream_model", "tier", "context_window", "price"))
-        provider = model.text("provider")
-        if provider not in providers:
-            raise model.error(
-                "provider", f"is {provider!r}, which is no provider; {nearest(provider, list(providers))}"
-            )
-        prices = model.value("price", None)
-        models[name] = ModelConfig(
-            name=name,
-            provider=provider,
-            upstream_model=model.text("upstream_model", name),
-            tier=_tier(model.choice("tier", TIERS)),
-            context_window=model.integer("context_window", 128_000, least=1, most=_LARGEST),
-            prices=None if prices is None else _prices(model.block("price", ("input", "output", "cached_input"))),
-        )
-    if not models:
-        raise block.error(None, "is empty; at least one model is needed")
-    return models
-
-
-def _tier(text: str) -> Tier:
-    return TIERS[TIERS.index(text)]
-
-
-def _prices(block: Block) -> PriceConfig:
-    def nano(key: str) -> int:
-        dollars = block.number(key, least=0, most=1_000_000)
-        # Through the shortest text of the float, so that 0.15 is 0.15 and not 0.1499999...
-        return int((Decimal(str(dollars)) * 1_000_000_000).to_integral_value(ROUND_HALF_EVEN))
-
-    cached = block.value("cached_input", None)
-    return PriceConfig(
-        input_nano=nano("input"),
-        output_nano=nano("output"),
-        cached_input_nano=None if cached is None else nano("cached_input"),
-    )
-
-
-def _routing(block: Block, models: Mapping[str, ModelConfig]) -> RoutingConfig:
-    defaults = RoutingConfig()
-    rules: list[RuleConfig] = []
-    for rule in block.items("rules", ("name", "when", "use")):
-        when = rule.value("when")
-        cases = rule.items("when", _CONDITIONS) if isinstance(when, list) else [rule.block("when", _CONDITIONS)]
-        use = rule.text("use")
-        if use not in models and use not in TIERS:
-            raise rule.error("use", f"is {use!r}, no model and no tier; {nearest(use, [*models, *TIERS])}")
-        if use in TIERS and all(model.tier != use for model in models.values()):
-            raise rule.error("use", f"is {use!r}, but no model is of that tier")
-        if not cases:
-            raise rule.error("when", "is an empty list, which never holds")
-        rules.append(RuleConfig(name=rule.text("name"), when=tuple(_condition(case) for case in cases), use=use))
-    thresholds = block.block("thresholds", ("medium", "strong"), {})
-    medium = thresholds.number("medium", defaults.medium_threshold, least=0, most=1)
-    strong = thresholds.number("strong", defaults.strong_threshold, least=0, most=1)
-    if medium > strong:
-        raise thresholds.error("medium", f"is {medium:g}, above strong ({strong:g}); complexity would skip a tier")
-    return RoutingConfig(rules=tuple(rules), medium_threshold=medium, strong_threshold=strong)
-
-
-def _condition(block: Block) -> dict[str, bool | int | float]:
-    condition: dict[str, bool | int | float] = {}
-    for key in block:
-        if key in _FLAG_CONDITIONS:
-            condition[key] = block.flag(key)
-        elif key in _COUNT_CONDITIONS:
-            condition[key] = block.integer(key, least=0, most=_LARGEST)
-        else:
-            condition[key] = block.number(key, least=0, most=1)
-    if not condition:
-        raise block.error(None, f"has no condition and would always hold; known: {', '.join(sorted(_CONDITIONS))}")
-    return condition
-
-
-def _cache(block: Block) -> CacheConfig:
-    defaults = CacheConfig()
-    return CacheConfig(
-        enabled=block.flag("enabled", defaults.enabled),
-        max_bytes=block.integer("max_bytes", defaults.max_bytes, least=64 << 10, most=1 << 50),
-        ttl_s=block.number("ttl_s", defaults.ttl_s, least=0.001, most=3_155_760_000),
-        semantic=block.flag("semantic", defaults.semantic),
-        similarity_threshold=block.number("similarity_threshold", defaults.similarity_threshold, least=-1, most=1),
-        slot_similarity_threshold=block.number(
-            "slot_similarity_threshold", defaults.slot_similarity_threshold, least=-1, most=1
-        ),
-    )
+def _address(provider: Block, base_url: str) -> str:
+    """Return an address without its last slash; a wrong one is not shown, for it may hold a password."""
+    try:
+        parts = urlsplit(base_url)
+        is_address = parts.scheme in ("http", "https") and not parts.query and not parts.fragment and parts.port != 0
+        host = parts.hostname or ""
+    except ValueError:  # a port that is no number up to 65535, or half a bracket
+        is_address = False
+    if not is_address or not re.fullmatch(r"[\w.-]+|[0-9a-f:.]*:[0-9a-f:.]*", host) or not base_url.isprintable():
+        raise provider.error("base_url", "is no http or https address such as https://api.openai.com/v1")
+    if parts.username is not None or parts.password is not None:
+        raise provider.error("base_url", "holds a user or password; write api_key: env:NAME")
+    return base_url.rstrip("/")
 
 
 def _simulated(block: Block) -> SimulatedConfig:
     defaults = SimulatedConfig()
-    tokens = block.block("output_tokens", ("median", "sigma", "max"), {})
+    lengths = block.block("output_tokens", ("median", "sigma", "max"), {})
 
     def by_tier(key: str, default: Mapping[str, float]) -> dict[str, float]:
         tiers = block.block(key, TIERS, {})
         return {tier: tiers.number(tier, default[tier], least=0, most=600_000) for tier in TIERS}
 
     return SimulatedConfig(
-        seed=block.integer("seed", defaults.seed, least=0, most=_LARGEST),
-        sleep=block.flag("sleep", defaults.sleep),
-        output_tokens_median=tokens.number("median", defaults.output_tokens_median, least=1, most=100_000),
-        output_tokens_sigma=tokens.number("sigma", defaults.output_tokens_sigma, least=0, most=5),
-        output_tokens_max=tokens.integer("max", defaults.output_tokens_max, least=1, most=100_000),
         first_token_ms=by_tier("first_token_ms", defaults.first_token_ms),
         ms_per_token=by_tier("ms_per_token", defaults.ms_per_token),
+        **block.options(SimulatedConfig),
+        **lengths.options(SimulatedConfig, "output_tokens_"),
     )

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from compound_fast import _core
-
-if TYPE_CHECKING:
-    from compound_fast.cache import SemanticCache
-    from compound_fast.router import Router
+from compound_fast._arguments import check_text, shown
+from compound_fast.cache import SemanticCache
+from compound_fast.errors import ConfigError, TextError
+from compound_fast.router import Router
 
 __all__ = ["Engine"]
 
@@ -22,9 +20,18 @@ class Engine:
         Where answers are looked up; None routes every request.
     router : Router
         Who chooses the models.
+
+    Raises
+    ------
+    ConfigError
+        If `cache` or `router` is of another class.
     """
 
     def __init__(self, cache: SemanticCache | None, router: Router) -> None:
+        if cache is not None and not isinstance(cache, SemanticCache):
+            raise ConfigError(f"cache={shown(cache)} is no SemanticCache; None routes every request")
+        if not isinstance(router, Router):
+            raise ConfigError(f"router={shown(router)} is no Router; make one with Router.from_config")
         self._core = _core.Engine(cache=None if cache is None else cache._core, router=router._core)
 
     def decide(self, body: bytes, *, tenant: str = "", namespace: str = "") -> _core.Decision:
@@ -45,8 +52,13 @@ class Engine:
         Raises
         ------
         TextError
-            If the body is not a chat request.
+            If the body is not a chat request, holds ``compound`` (its options are arguments here), or `tenant` or
+            `namespace` is not text.
         NoCandidateError
             If no model can take it.
         """
-        return self._core.decide(body, tenant=tenant, namespace=namespace)
+        if not isinstance(body, bytes):
+            raise TextError(f"the body is a {type(body).__name__}, not bytes; types.to_body makes them of other forms")
+        return self._core.decide(
+            body, tenant=check_text("tenant", tenant), namespace=check_text("namespace", namespace)
+        )

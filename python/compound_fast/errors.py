@@ -20,6 +20,7 @@
     │   ├── StreamInterruptedError
     │   └── AllCandidatesFailedError
     ├── ResponseValidationError           a provider answered, but not with an answer
+    ├── ClientError (RuntimeError)        a client was used after it was closed, or from its own event loop
     ├── TrafficError                      a line of recorded traffic is not a request
     └── InternalError                     a fault of ours
 
@@ -31,6 +32,7 @@ __all__ = [
     "AllCandidatesFailedError",
     "CacheError",
     "CacheLockedError",
+    "ClientError",
     "CompoundFastError",
     "ConfigError",
     "DimensionError",
@@ -189,6 +191,10 @@ class ResponseValidationError(CompoundFastError):
     def __init__(self, message: str, *, path: str) -> None:
         super().__init__(message)
         self.path = path
+
+
+class ClientError(CompoundFastError, RuntimeError):
+    """A client was closed before or during the call, or a `Client` was called from its own event loop."""
 
 
 class TrafficError(CompoundFastError, ValueError):

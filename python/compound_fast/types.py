@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, Protocol, TypeAlias, cast
 
+from compound_fast import _core
+from compound_fast._arguments import LONGEST_TTL_S, SHORTEST_TTL_S, check_number, check_text, shown
 from compound_fast.errors import ConfigError, ResponseValidationError, TextError
 
 __all__ = [
@@ -18,20 +20,66 @@ __all__ = [
     "ChunkChoice",
     "CompoundInfo",
     "JsonObject",
+    "Messages",
     "RequestLike",
+    "SdkObject",
     "ServedFrom",
     "Usage",
     "to_body",
+    "to_json",
+    "to_request",
 ]
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object as `json.loads` gives it."""
 
-RequestLike: TypeAlias = str | bytes | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Messages: TypeAlias = "Sequence[Mapping[str, Any] | ChatMessage | SdkObject]"
+"""A conversation: turns in the OpenAI shape, answers among them as they were returned."""
+
+RequestLike: TypeAlias = "str | bytes | Mapping[str, Any] | Messages"
 """A request: one user turn, a body as JSON bytes (never re-encoded), a body, or a list of messages."""
+
+
+class SdkObject(Protocol):
+    """An object of OpenAI's SDK, or of another that is built on pydantic."""
+
+    def model_dump(self, *, mode: str, exclude_unset: bool) -> dict[str, Any]:
+        """Return the object as a dict, as it came."""
+        ...
+
 
 ServedFrom: TypeAlias = Literal["exact", "semantic", "model"]
 """Which tier gave the answer."""
+
+
+def to_json(value: object) -> bytes:
+    """Return `value` as compact JSON in UTF-8; messages and completions, ours or an SDK's, are written as they came.
+
+    Raises
+    ------
+    TypeError, ValueError, RecursionError
+        If it has no JSON form; only a `UnicodeEncodeError` holds more of the value than its type.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
+
+
+def _plain(value: object) -> object:
+    """Return what JSON knows for what it does not know."""
+    if isinstance(value, ChatMessage):
+        return {name: part for name in ChatMessage.__slots__ if (part := getattr(value, name)) is not None}
+    if isinstance(value, (ChatCompletion, ChatCompletionChunk)):
+        return value.raw
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
+        return list(value)
+    dump = getattr(value, "model_dump", None)  # the objects of OpenAI's SDK, and of others that are built on pydantic
+    if callable(dump):
+        try:
+            return dump(mode="json", exclude_unset=True)
+        except Exception:  # noqa: BLE001 - whatever it raises may hold the text
+            raise TypeError(f"model_dump() of {type(value).__name__} failed") from None
+    raise TypeError(f"{type(value).__name__} is not JSON")
 
 
 def to_body(request: RequestLike) -> bytes:
@@ -51,17 +99,32 @@ def to_body(request: RequestLike) -> bytes:
     elif isinstance(request, Mapping):
         body = request
     elif isinstance(request, Sequence):
-        body = {"messages": list(request)}
+        body = {"messages": request}
     else:
         raise TextError(
             f"a request is a str, a list of messages, a body (dict) or its JSON bytes; got {type(request).__name__}"
         )
+    # Each `from None`: the cause would hold the prompt.
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
-    except UnicodeEncodeError as error:
-        raise TextError("the request holds a lone surrogate, which has no UTF-8 form; remove or replace it") from error
+        return to_json(body)
+    except UnicodeEncodeError:
+        raise TextError("the request holds a lone surrogate, which has no UTF-8 form; remove or replace it") from None
+    except RecursionError:
+        raise TextError("the request has no JSON form: it is nested too deeply") from None
     except (TypeError, ValueError) as error:
-        raise TextError(f"the request has no JSON form: {error}") from error
+        raise TextError(f"the request has no JSON form: {error}") from None
+
+
+def to_request(request: RequestLike, *, tenant: str, namespace: str) -> _core.Request:
+    """Return `request` as the core reads it.
+
+    Raises
+    ------
+    TextError
+        If it is not a chat request, or `tenant` or `namespace` is not text.
+    """
+    body = to_body(request)
+    return _core.Request(body, tenant=check_text("tenant", tenant), namespace=check_text("namespace", namespace))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +147,15 @@ class CallOptions:
     cache: Literal["default", "no-cache", "no-store", "off"] = "default"
     ttl_s: float | None = None
 
+    def __post_init__(self) -> None:
+        check_text("compound option tenant", self.tenant)
+        check_text("compound option namespace", self.namespace)
+        if self.cache not in ("default", "no-cache", "no-store", "off"):
+            what = f"compound option cache={shown(self.cache)}"
+            raise ConfigError(f"{what} is none of default, no-cache, no-store, off")
+        if self.ttl_s is not None:
+            check_number("compound option ttl_s", self.ttl_s, least=SHORTEST_TTL_S, most=LONGEST_TTL_S)
+
     @classmethod
     def from_mapping(cls, options: Mapping[str, Any] | None) -> CallOptions:
         """Check and take the ``compound={...}`` of a call.
@@ -92,23 +164,18 @@ class CallOptions:
         ------
         ConfigError
             On an unknown key or a value outside its range.
+        TextError
+            If the tenant or the namespace is not text.
         """
-        if not options:
+        if options is None:
             return cls()
-        known = {"tenant", "namespace", "cache", "ttl_s"}
+        if not isinstance(options, Mapping):
+            raise ConfigError(f"compound={shown(options)} is no mapping of options such as {{'tenant': 'acme'}}")
         for key in options:
-            if key not in known:
-                raise ConfigError(f"compound option {key!r} is unknown; known are {', '.join(sorted(known))}")
-        taken = cls(**options)
-        for name in ("tenant", "namespace"):
-            if not isinstance(getattr(taken, name), str):
-                raise ConfigError(f"compound option {name}={getattr(taken, name)!r} is not a str")
-        if taken.cache not in ("default", "no-cache", "no-store", "off"):
-            raise ConfigError(f"compound option cache={taken.cache!r} is none of default, no-cache, no-store, off")
-        ttl_s = taken.ttl_s
-        if ttl_s is not None and not (isinstance(ttl_s, (int, float)) and ttl_s > 0):
-            raise ConfigError(f"compound option ttl_s={ttl_s!r} is not a positive number of seconds")
-        return taken
+            if key not in cls.__slots__:
+                known = ", ".join(sorted(cls.__slots__))
+                raise ConfigError(f"compound option {shown(key)} is unknown; known are {known}")
+        return cls(**options)
 
     @property
     def may_look_up(self) -> bool:

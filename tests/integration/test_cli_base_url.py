@@ -16,6 +16,8 @@ COMMAND = Path(sysconfig.get_path("scripts")) / "compound-fast"
 offered: list[str] = []
 seen: list[tuple[str, str | None]] = []
 """Model and key of every request that the server saw."""
+listed_for: list[str | None] = []
+"""Key of everybody who asked for the list of models."""
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -23,6 +25,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """The list of models."""
+        listed_for.append(self.headers["authorization"])
         if offered:
             self._send(200, {"data": [{"id": name} for name in offered]})
         else:
@@ -54,6 +57,7 @@ def base_url() -> Iterator[str]:
     """A server of its own for each test."""
     offered.clear()
     seen.clear()
+    listed_for.clear()
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -96,6 +100,16 @@ def test_one_of_several_models_has_to_be_named(base_url: str) -> None:
     assert b"--model" in refused.stderr
     assert chosen.returncode == 0
     assert seen == [("b", None)] * 2
+
+
+def test_an_address_with_a_password_is_refused_before_anything_is_sent(base_url: str) -> None:
+    """The password goes nowhere, not even to the server that it is for, and is not shown."""
+    done = replay(base_url.replace("http://", "http://user:secret@"))
+
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert b"holds a user or password" in done.stderr
+    assert b"secret" not in done.stderr
+    assert listed_for == []
 
 
 def test_a_server_that_is_not_there_fails_each_request_and_says_so(base_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from itertools import count, pairwise
 
 import pytest
 
@@ -61,21 +62,41 @@ def test_a_model_without_a_price_has_none():
         ("routing.rules", [{"name": "a", "when": {}, "use": "m"}], r"routing.rules\[0\].when has no condition"),
         ("routing.rules", [{"name": "a", "when": {"has_code": True}, "use": "wek"}], r"did you mean 'weak'"),
         ("routing.rules", [{"name": "a", "when": {"has_code": 1}, "use": "m"}], r"has_code is 1; true or false"),
+        ("routing.rules", [{"name": "a", "when": {"min_tokens": 10, "max_tokens": 5}, "use": "m"}],
+         r"rules\[0\].when.min_tokens is 10, above max_tokens \(5\)"),
+        ("routing.rules", [{"name": "a", "when": [{"has_code": True}, {"min_complexity": 0.5, "max_complexity": 0.4}],
+                            "use": "m"}], r"rules\[0\].when\[1\].min_complexity is 0.5, above max_complexity"),
+        ("routing.rules", [{"name": "a", "when": {"min_turns": 2**32}, "use": "m"}], r"when.min_turns is 4294967296"),
+        ("routing.rules", 3, r"routing.rules is 3; a list"),
         ("routing.thresholds", {"medium": 0.9, "strong": 0.1}, r"medium is 0.9, above strong"),
         ("baseline", "mm", r"baseline is 'mm', which is no model; did you mean 'm'"),
+        ("version", 1.0, r"version is 1.0; this release reads version 1"),
+        ("version", True, r"version is True"),
         ("version", 2, r"version is 2; this release reads version 1"),
         ("models.m.provider", "q", r"models.m.provider is 'q'"),
         ("models.m.tier", "week", r"did you mean 'weak'"),
         ("models.m.context_window", 0, r"context_window is 0, outside"),
         ("models.m.price", {"input": -1, "output": 1}, r"price.input is -1, outside \[0, 1e\+06\]"),
-        ("models.m.price", {"input": 1, "output": 1_000_001}, r"price.output is 1e\+06, outside"),
+        ("models.m.price", {"input": 1, "output": 1_000_001}, r"price.output is 1000001, outside"),
         ("models.m.price", {"input": float("nan"), "output": 1}, r"price.input is nan; a number"),
         ("models.m.price", {"input": True, "output": 1}, r"price.input is True; a number"),
         ("models.m.price", {"input": 1}, r"price.output is missing"),
         ("models", {}, r"models is empty; at least one"),
         ("models", {"weak": {"provider": "p", "tier": "weak"}}, r"cannot be a model's name"),
         ("cache.similarity_threshold", 1.7, r"similarity_threshold is 1.7, outside \[-1, 1\]"),
+        ("cache.ttl_s", 10**400, r"cache.ttl_s is 1000\d*\.\.\., outside"),
+        ("cache", {"max_bytes": 10**5000}, r"cache.max_bytes is a number of thousands of digits, outside"),
+        ("cache", {3: 4}, r"cache has the key 3; keys are text"),
+        ("ledger.path", "a\0b", r"ledger.path is 'a\\x00b'; text"),
+        ("baseline", "\ud800", r"baseline is '\\ud800'; text"),
         ("providers.p.base_url", "ftp://x", r"base_url is no http or https address"),
+        ("providers.p.base_url", "http://x:port/v1", r"base_url is no http or https address"),
+        ("providers.p.base_url", "http://x:65536/v1", r"base_url is no http or https address"),
+        ("providers.p.base_url", "http://x:0/v1", r"base_url is no http or https address"),
+        ("providers.p.base_url", "http://[::1/v1", r"base_url is no http or https address"),
+        ("providers.p.base_url", "http://a b/v1", r"base_url is no http or https address"),
+        ("providers.p.base_url", "http://x/v1\n", r"base_url is no http or https address"),
+        ("providers.p.base_url", "http:/x/v1", r"base_url is no http or https address"),
         ("providers.p.base_url", "https://user:pass@x/v1", r"holds a user or password"),
         ("providers.p.timeout_s", 0, r"timeout_s is 0, outside"),
     ],
@@ -119,6 +140,79 @@ def test_a_broken_file_is_named_with_its_line(tmp_path, text, message):
 
     with pytest.raises(ConfigError, match=message):
         Config.load(path)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:8080/v1", "https://[::1]:8080/v1/", "https://münchen.example/v1"]
+)
+def test_an_address_may_be_a_number_or_a_name_of_any_script(address):
+    """What a client can reach is not refused; the slash at the end is dropped."""
+    assert Config.from_mapping(changed("providers.p.base_url", address)).providers["p"].base_url == address.rstrip("/")
+
+
+def test_a_merge_is_overridden_by_the_keys_beside_it(tmp_path):
+    """`<<` fills in what is not written, as YAML says; of several blocks the first wins."""
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        "version: 1\nbaseline: b\nproviders: {p: {kind: simulated}}\nmodels:\n"
+        "  a: &a {provider: p, tier: weak, context_window: 10, price: {input: 1, output: 2}}\n"
+        "  b: &b {<<: *a, tier: strong}\n"
+        "  c: {<<: [*b, *a], context_window: 20}\n"
+    )
+    models = Config.load(path).models
+
+    assert [(m.tier, m.context_window) for m in models.values()] == [("weak", 10), ("strong", 10), ("strong", 20)]
+    assert models["c"].prices == models["a"].prices
+
+
+_BOMB = "a: &a {k: 1}\n" + "".join(
+    f"{name}: &{name} {{<<: [{', '.join([f'*{below}'] * 9)}]}}\n" for below, name in pairwise("abcdefghijklm")
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 200_000, "nested too deeply"),
+        (b"a: " + b"{a: " * 20_000, "nested too deeply"),
+        (_BOMB.encode(), r"more than 100 aliases"),
+        (b"a: &a [" + b"x, " * 9 + b"x]\n" + b"b: [" + b"*a, " * 101 + b"*a]\n", r"c.yaml:2: more than 100 aliases"),
+        (b"a: &a {<<: *a}\n", "is not YAML"),
+        (b"a: {<<: 3}\n", "c.yaml:1: << merges a mapping"),
+        (b"a: {<<: {b: 1}, b: 2, b: 3}\n", "c.yaml:1: the key 'b' is written twice"),
+        (b"? [1, 2]\n: 3\n", "c.yaml:1: the key a list is written twice, or is no text"),
+        (bytes(range(256)), "is not UTF-8 text"),
+        (b"\x00\x01", "is not YAML"),
+        (b"version: 1\n" + b"#" * (1 << 20), "has more than 262,144 bytes"),
+        (b"a: 2020-13-45\n", "holds a value that YAML cannot read"),
+        (b"a: " + b"9" * 5000, "holds a value that YAML cannot read"),
+        (b"a: !!python/object/apply:os.getcwd []\n", "is not YAML"),
+    ],
+    ids=count(),
+)  # fmt: skip
+def test_a_file_that_is_no_configuration_is_refused_in_a_moment(tmp_path, content, message):
+    """Binary files, bombs of aliases and endless nesting end in one line that names the file."""
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigError, match=message) as caught:
+        Config.load(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("path", [".", "a\0b", "\ud800", 3, None, {"version": 1}])
+def test_what_is_no_path_of_a_file_is_refused(path):
+    """A folder, a name that no file can have, and other objects are configuration errors."""
+    with pytest.raises(ConfigError, match=r"cannot be read|is the path of a YAML file"):
+        Config.load(path)
+
+
+def test_a_simulated_provider_with_an_address_is_refused():
+    """Nothing would be sent to the address, so that whoever wrote it would be misled."""
+    for key, value in (("base_url", "http://127.0.0.1:1/v1"), ("api_key", "env:KEY")):
+        with pytest.raises(ConfigError, match=rf"providers\.p\.{key} is set, but simulated asks no server"):
+            make_providers(Config.from_mapping(changed(f"providers.p.{key}", value), source="c.yaml"))
 
 
 def test_a_missing_file_is_a_configuration_error(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -96,11 +97,16 @@ def test_a_replay_gives_its_hit_share_and_tier_shares(tmp_path: Path) -> None:
     assert measured.queries == SCENARIO.queries
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"served": {}, "models": {}}', '{"served": 1, "models": 2}'])
+@pytest.mark.parametrize("content", [
+    "", "[]", "{}", '{"served": {}, "models": {}}', '{"served": 1, "models": 2}', "[" * 100_000, "\x00\xff",
+    json.dumps(REPLAY).replace("60", "1e400"), json.dumps(REPLAY).replace("60", "-60"),
+    json.dumps(REPLAY).replace("60", "true"), json.dumps(REPLAY).replace('"strong"', '"huge"'),
+    json.dumps(REPLAY).replace("30", "9" * 5000),
+], ids=count())  # fmt: skip
 def test_what_is_no_replay_is_refused(tmp_path: Path, content: str) -> None:
     """A file that `replay --json` did not write is named, with what to give instead."""
     path = tmp_path / "other.json"
-    path.write_text(content)
+    path.write_text(content, encoding="latin-1")
 
     with pytest.raises(ConfigError, match=r"other\.json: not the output of `compound-fast replay --json`"):
         from_replay(SCENARIO, path)
@@ -136,12 +142,27 @@ def test_the_table_and_the_page_show_the_same_bill(tmp_path: Path) -> None:
         assert shown in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("option", ["--hit-rate", "--prices", "--shares", "--target", "--queries", "--from-replay"])
+@pytest.mark.parametrize("value", [
+    "many", "-1", "nan", "inf", "1e400", "-1e999999999", "1e999999999", "1e-999999999", "9" * 5000, "1/2", "", "%",
+    "1:1/1:1/1", "1e400:1/1:1/1:1", "1:-1/1:1/1:1", "30/30/nan", "/", "\x00",
+])  # fmt: skip
+def test_bad_options_are_refused_in_one_line(option: str, value: str) -> None:
+    """A value that is no number, pair, share or file is one line and exit code 2, and nothing is printed."""
+    result = CliRunner().invoke(build_app(), ["economics", option, value])
+
+    assert isinstance(result.exception, ConfigError | SystemExit)
+    assert result.exit_code != 0
+    assert result.stdout == ""
+
+
 @pytest.mark.parametrize(
-    "arguments", [("--hit-rate", "many"), ("--prices", "1/2/3"), ("--shares", "50/50"), ("--hit-rate", "30")]
+    "arguments",
+    [("--prices", "1/2/3"), ("--shares", "50/50"), ("--hit-rate", "30"), ("--target", "-1"), ("--target", "nan")],
 )
-def test_bad_options_are_refused(arguments: tuple[str, str]) -> None:
-    """A value that is no number, pair or share raises before anything is printed."""
+def test_a_bad_option_is_named(arguments: tuple[str, str]) -> None:
+    """The message has the option, or what it stands for, and the value."""
     result = CliRunner().invoke(build_app(), ["economics", *arguments])
 
     assert isinstance(result.exception, ConfigError)
-    assert result.stdout == ""
+    assert arguments[0].removeprefix("--").replace("-", "_") in str(result.exception).replace("-", "_")

@@ -42,7 +42,7 @@ def test_one_call_decides_as_the_steps_do(texts: list[str]) -> None:
             assert decision.response is None
             assert (decision.kind, decision.route.candidates) == ("route", route.candidates)
             assert decision.reasons == route.reasons
-            cache.put(body, str(number).encode())
+            cache.put(body, json.dumps(str(number)).encode())
 
 
 def test_the_decision_carries_the_request_and_the_time_of_each_step() -> None:
@@ -64,3 +64,21 @@ def test_a_bad_body_and_an_unknown_model_raise() -> None:
         engine.decide(b"{}")
     with pytest.raises(cf.NoCandidateError):
         engine.decide(b'{"model": "x", "messages": [{"role": "user", "content": "hi"}]}')
+
+
+@pytest.mark.parametrize("arguments", [{"tenant": "\ud800"}, {"namespace": 3}, {"body": "secret"}, {"body": None}])
+def test_a_wrong_argument_is_a_text_error_that_names_it(arguments: dict[str, object]) -> None:
+    """Who asks is text, a body is bytes, and the message repeats no body."""
+    engine = cf.Engine(cache=None, router=cf.Router.from_config(cf.Config.default()))
+
+    with pytest.raises(cf.TextError, match=next(iter(arguments))) as caught:
+        engine.decide(**{"body": body_of("hi"), **arguments})  # type: ignore[arg-type]
+    assert "secret" not in str(caught.value)
+
+
+def test_an_engine_is_made_of_a_cache_and_a_router() -> None:
+    """Anything else is refused when it is made."""
+    with pytest.raises(cf.ConfigError, match="router=3 is no Router"):
+        cf.Engine(None, 3)  # type: ignore[arg-type]
+    with pytest.raises(cf.ConfigError, match="cache='x' is no SemanticCache"):
+        cf.Engine("x", cf.Router.from_config(cf.Config.default()))  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,43 @@ def test_a_path_is_read_as_a_configuration(tmp_path: Path) -> None:
     decision = cf.Router.from_config(path).route("hi")
 
     assert (decision.model, decision.expected_cost_usd) == ("m", None)
+
+
+MODELS = [{"name": "small", "tier": "weak", "price": {"input": 1, "output": 2}}, {"name": "large", "tier": "strong"}]
+
+
+def test_a_router_is_made_of_models_and_a_policy() -> None:
+    """No provider and no file is needed; models are mappings or ModelConfig, a policy a mapping or RoutingConfig."""
+    policy = {"rules": [{"name": "tools", "when": {"has_tools": True}, "use": "large"}]}
+    router = cf.Router(MODELS, policy=policy)
+    config = cf.Config.default()
+    same = cf.Router(models=list(config.models.values()), policy=config.routing)
+
+    assert router.route("Where is my order?").candidates == ["small", "large"]
+    assert router.route({"messages": [{"role": "user", "content": "hi"}], "tools": [{}]}).model == "large"
+    assert cf.Router(MODELS).route("Where is my order?").expected_cost_usd is not None
+    code = "Why does `def f(): return g()` fail?"
+    assert same.route(code).reasons == cf.Router.from_config(config).route(code).reasons == ['rule "code" -> medium']
+
+
+@pytest.mark.parametrize(
+    ("models", "policy", "words"),
+    [
+        ([], None, "at least one"),
+        (3, None, "models is 3; a list"),
+        ("small", None, "models is 'small'; a list"),
+        ([{"name": "small"}], None, r"models\[0\].tier is missing"),
+        ([{"name": "auto", "tier": "weak"}], None, r"models\[0\].* cannot be a model's name"),
+        ([*MODELS, MODELS[0]], None, r"models\[2\].name is 'small', as that of another model"),
+        (MODELS, {"rule": []}, r"routing.rule is no key .* 'rules'"),
+        (MODELS, {"rules": [{"name": "a", "when": {"has_coed": True}, "use": "small"}]}, r"rules\[0\].when.has_coed"),
+        (MODELS, {"rules": [{"name": "a", "when": {"has_code": True}, "use": "medium"}]}, r"rules\[0\].use"),
+        (MODELS, 7, "routing is 7"),
+        ([replace(cf.Config.default().models["sim-weak"], context_window="x")], None, "context_window|invalid type"),
+        ([replace(cf.Config.default().models["sim-weak"], tier={1})], None, "wrong kind of value"),
+    ],
+)
+def test_wrong_models_and_policies_are_refused_with_their_place(models: object, policy: object, words: str) -> None:
+    """The message names the key as a configuration's would."""
+    with pytest.raises(cf.ConfigError, match=words):
+        cf.Router(models, policy=policy)  # type: ignore[arg-type]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+from types import MappingProxyType
 
+import pydantic
 import pytest
 
 from compound_fast.errors import ConfigError, TextError
-from compound_fast.types import CallOptions, ChatCompletionChunk, CompoundInfo, Usage, to_body
+from compound_fast.types import CallOptions, ChatCompletionChunk, ChatMessage, CompoundInfo, Usage, to_body
 
 TURN = {"role": "user", "content": "Grüße"}
 
@@ -26,18 +29,86 @@ def test_bytes_are_never_encoded_again():
 
 
 @pytest.mark.parametrize(("request_", "message"), [
-    (3, "got int"), ("\ud800", "lone surrogate"), ({"messages": [{1, 2}]}, "no JSON form"),
+    (3, "got int"), ("secret \ud800", "lone surrogate"), ({"messages": [{"secret", 2}]}, "no JSON form: set is not"),
+    ({"messages": "secret", "temperature": float("nan")}, "no JSON form: Out of range"),
+    ({"messages": "secret", "n": 10**5000}, "no JSON form"),
+    ({"messages": [{("secret",): 1}]}, "no JSON form: keys must be"),
+    ({"messages": [{"content": b"secret"}]}, "bytes is not JSON"),
 ])  # fmt: skip
 def test_what_has_no_body_is_refused(request_, message):
-    """The message says what was wrong, and not what was asked."""
-    with pytest.raises(TextError, match=message):
+    """The message says what was wrong, and neither it nor a cause says what was asked."""
+    with pytest.raises(TextError, match=message) as caught:
         to_body(request_)
 
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
 
-def test_an_option_of_the_wrong_type_is_refused():
-    """A tenant is text."""
-    with pytest.raises(ConfigError, match="tenant=3 is not a str"):
-        CallOptions.from_mapping({"tenant": 3})
+
+def test_a_body_that_is_nested_without_end_is_refused():
+    """A list inside itself, and one nested a hundred thousand deep, have no JSON form."""
+    endless = []
+    endless.append(endless)
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    for messages in (endless, deep):
+        with pytest.raises(TextError, match="no JSON form"):
+            to_body({"messages": messages})
+
+
+def test_an_answer_goes_back_as_a_turn():
+    """A message that a client returned stands in the next request as it was said."""
+    answer = ChatMessage(role="assistant", content=None, tool_calls=[{"id": "c", "type": "function"}])
+
+    body = json.loads(to_body([TURN, answer, {"role": "tool", "tool_call_id": "c", "content": "7"}]))
+
+    assert body["messages"][1] == {"role": "assistant", "tool_calls": [{"id": "c", "type": "function"}]}
+
+
+def test_objects_of_an_sdk_are_written_as_they_came():
+    """What has `model_dump`, as OpenAI's objects have, needs no conversion; fields that were not set stay away."""
+
+    class Message(pydantic.BaseModel):
+        role: str
+        content: str | None = None
+        refusal: str | None = None
+
+    asked = to_body([MappingProxyType(TURN), Message(role="assistant", content=None)])
+
+    assert json.loads(asked) == {"messages": [TURN, {"role": "assistant", "content": None}]}
+
+
+def test_an_sdk_object_that_cannot_be_written_keeps_its_text():
+    """Whatever `model_dump` raises is not shown."""
+
+    class Broken:
+        def model_dump(self, **_):
+            raise RuntimeError("secret")
+
+    with pytest.raises(TextError, match=r"model_dump\(\) of Broken failed") as caught:
+        to_body([Broken()])
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("options", [
+    {"tenant": 3}, {"namespace": None}, {"tenant": "\ud800"}, {"cache": "never"}, {"cache": []},
+    {"ttl_s": True}, {"ttl_s": math.inf}, {"ttl_s": math.nan}, {"ttl_s": -1}, {"ttl_s": 10**400}, {"ttl_s": "1"},
+])  # fmt: skip
+def test_an_option_of_the_wrong_kind_is_refused_however_it_is_given(options):
+    """A tenant is text, a time to live a number of seconds; a mapping and the class are checked alike."""
+    name = next(iter(options))
+    for make in (CallOptions.from_mapping, lambda values: CallOptions(**values)):
+        with pytest.raises((ConfigError, TextError), match=f"compound option {name}"):
+            make(options)
+
+
+@pytest.mark.parametrize("options", ["x", 3, [("tenant", "a")], {"tennant": "a"}, {3: "a"}])
+def test_options_that_are_no_mapping_of_known_names_are_refused(options):
+    """The message names the value and what is known."""
+    with pytest.raises(ConfigError, match=r"compound(=| option )"):
+        CallOptions.from_mapping(options)
 
 
 def test_an_unknown_cost_is_none_in_dollars_too():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,12 +13,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from compound_fast._arguments import shown
 from compound_fast.cli import charts
 from compound_fast.cli.page import Figure, Tile, page, table, write
 from compound_fast.cli.scenario import SCENARIO, TIERS, Scenario, from_replay, percent
 from compound_fast.errors import ConfigError
 
 __all__ = ["economics"]
+
+SMALLEST, LARGEST = Decimal("1e-12"), Decimal("1e15")
 
 NOTES = (
     "A query costs its input tokens at the input price plus its output tokens at the output price. The sums are exact.",
@@ -73,18 +77,24 @@ def economics(
 
 
 def number(text: str, option: str) -> Fraction:
-    """A number or a percentage, exactly.
+    """A number from 0 on or a percentage, exactly.
 
     Raises
     ------
     ConfigError
-        If it is neither.
+        If it is neither, or beyond all sense.
     """
     cleaned = text.strip()
     try:
-        return Fraction(cleaned[:-1]) / 100 if cleaned.endswith("%") else Fraction(cleaned)
-    except (ValueError, ZeroDivisionError) as error:
-        raise ConfigError(f"{option} {text!r} is not a number; write for example 0.3 or 30%") from error
+        # By way of Decimal, which keeps an exponent: Fraction would write 1e999999999 out.
+        found = Decimal(cleaned.removesuffix("%"))
+    except InvalidOperation:
+        found = Decimal("NaN")
+    if not found.is_finite():
+        raise ConfigError(f"{option} {shown(text)} is not a number; write for example 0.3 or 30%")
+    if not 0 <= found <= LARGEST or (found and found < SMALLEST):
+        raise ConfigError(f"{option} {shown(text)} is outside [0, {LARGEST:.0e}], or closer to 0 than {SMALLEST:.0e}")
+    return Fraction(found) / (100 if cleaned.endswith("%") else 1)
 
 
 def price(text: str) -> tuple[Fraction, Fraction]:
@@ -97,7 +107,7 @@ def price(text: str) -> tuple[Fraction, Fraction]:
     """
     price_in, colon, price_out = text.partition(":")
     if not colon:
-        raise ConfigError(f"--prices {text!r} is not INPUT:OUTPUT; write for example 0.003:0.006")
+        raise ConfigError(f"--prices {shown(text)} is not INPUT:OUTPUT; write for example 0.003:0.006")
     return number(price_in, "--prices"), number(price_out, "--prices")
 
 

@@ -21,10 +21,9 @@ from rich.progress import Progress
 from compound_fast.cli.page import write
 from compound_fast.cli.report import replay_page, show
 from compound_fast.cli.tally import Classes, Tally
-from compound_fast.cli.traffic import SAMPLE, Recorded, read_traffic
-from compound_fast.config import Config, RoutingConfig
+from compound_fast.cli.traffic import SAMPLE, Recorded, read_lines, read_traffic
+from compound_fast.config import Config, ProviderConfig, RoutingConfig
 from compound_fast.errors import CompoundFastError, ConfigError, TextError, TrafficError
-from compound_fast.types import CallOptions
 
 if TYPE_CHECKING:
     from compound_fast.pipeline import Pipeline
@@ -97,16 +96,14 @@ def choose_config(config_path: Path | None, *, base_url: str | None, model: str 
         return Config.load(config_path) if config_path else Config.default()
     if config_path is not None:
         return Config.load(config_path).with_base_url(base_url, model=model)
-    model = model or _sole_model(base_url)
+    default = Config.default().with_base_url(base_url)  # checks the address before anything is sent there
+    model = model or _sole_model(default.providers["server"])
     # One real model: the prices and rules of the simulated ones say nothing about it.
-    default = Config.default()
-    only = replace(default.models[default.baseline], name=model, prices=None)
-    return replace(
-        default, source="--base-url", models={model: only}, baseline=model, routing=RoutingConfig()
-    ).with_base_url(base_url, model=model)
+    only = replace(default.models[default.baseline], name=model, upstream_model=model, prices=None)
+    return replace(default, source="--base-url", models={model: only}, baseline=model, routing=RoutingConfig())
 
 
-def _sole_model(base_url: str) -> str:
+def _sole_model(server: ProviderConfig) -> str:
     """Return the name of the one model that a server lists; "default" where it lists none, as small servers do.
 
     Raises
@@ -116,17 +113,17 @@ def _sole_model(base_url: str) -> str:
     """
     import httpx  # here, so that the other commands load no HTTP client
 
-    key = os.environ.get("OPENAI_API_KEY")
+    key = server.read_api_key()
     try:
         answer = httpx.get(
-            base_url.rstrip("/") + "/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
+            f"{server.base_url}/models", headers={"Authorization": f"Bearer {key}"} if key else {}, timeout=10
         )
         names = [str(model["id"]) for model in answer.json()["data"]]
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError):
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, LookupError, TypeError, RecursionError):
         names = []  # a server that cannot be reached, or refuses the key, says so at the first request
     if len(names) > 1:
         raise ConfigError(
-            f"--base-url {base_url} has {len(names)} models ({', '.join(names[:5])}, ...); choose one by --model"
+            f"--base-url {server.base_url} has {len(names)} models ({', '.join(names[:5])}, ...); choose one by --model"
         )
     return names[0] if names else "default"
 
@@ -183,7 +180,7 @@ class Replay:
         """Send one request; False where it turned out to be none."""
         started = perf_counter()
         try:
-            reply = await pipeline.complete(recorded.body, CallOptions(tenant=recorded.tenant))
+            reply = await pipeline.complete(recorded.body, recorded.options)
         except TextError as error:
             self._skip(TrafficError(f"line {recorded.line}: {error}", line=recorded.line))
             return False
@@ -273,14 +270,14 @@ def progress_of(file: BinaryIO) -> Iterator[Iterable[bytes]]:
     """The lines of `file`, with a bar on standard error that follows them; no bar where it is not a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield file
+        yield read_lines(file)
         return
     size = os.fstat(file.fileno()).st_size if file.seekable() else None
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("replaying", total=size)
 
         def lines() -> Iterator[bytes]:
-            for line in file:
+            for line in read_lines(file):
                 progress.advance(task, len(line))
                 yield line
 

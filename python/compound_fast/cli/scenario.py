@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
+from compound_fast._arguments import shown
 from compound_fast.errors import ConfigError
 
 __all__ = ["SCENARIO", "TIERS", "Scenario", "from_replay", "percent"]
 
+LARGEST_COUNT = 10**15
 TIERS = ("weak", "medium", "strong")
 
 
@@ -45,13 +47,13 @@ class Scenario:
 
     def __post_init__(self) -> None:
         for name in ("queries", "input_tokens", "output_tokens"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name}={getattr(self, name)} is negative; a count was meant")
+            if not 0 <= getattr(self, name) <= LARGEST_COUNT:
+                raise ConfigError(f"{name}={shown(getattr(self, name))} is outside [0, {LARGEST_COUNT}]")
         if len(self.shares) != len(TIERS) or len(self.prices) != len(TIERS):
             raise ConfigError(f"{len(self.shares)} shares and {len(self.prices)} prices; give one for each of {TIERS}")
         if min(self.shares) < 0 or sum(self.shares) != 1:
-            shown = "/".join(percent(share) for share in self.shares)
-            raise ConfigError(f"shares {shown} add up to {percent(sum(self.shares, Fraction()))}, not 100%")
+            mix = "/".join(percent(share) for share in self.shares)
+            raise ConfigError(f"shares {mix} add up to {percent(sum(self.shares, Fraction()))}, not 100%")
         if min(price for pair in self.prices for price in pair) < 0:
             raise ConfigError("a price is negative; dollars per 1,000 tokens are meant")
         if not 0 <= self.hit_rate <= 1:
@@ -128,19 +130,27 @@ def from_replay(scenario: Scenario, path: Path) -> Scenario:
     try:
         figures = json.loads(path.read_bytes())
         served = figures["served"]
-        hits, sent = served["exact"] + served["semantic"], served["model"]
+        hits, sent = _count(served["exact"]) + _count(served["semantic"]), _count(served["model"])
         counts = dict.fromkeys(TIERS, 0)
         for model in figures["models"].values():
-            counts[model["tier"]] += model["requests"]
+            counts[model["tier"]] += _count(model["requests"])
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}; give what `compound-fast replay --json` wrote") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{path}: not the output of `compound-fast replay --json` ({error!r})") from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        # Its kind only: the text of a UnicodeDecodeError is the whole file.
+        what = type(error).__name__
+        raise ConfigError(f"{path}: not the output of `compound-fast replay --json` ({what})") from None
     if not sent or not sum(counts.values()):
         raise ConfigError(f"{path}: no request reached a model, so there are no shares to take; replay more traffic")
     total = sum(counts.values())
     shares = tuple(Fraction(counts[tier], total) for tier in TIERS)
     return replace(scenario, shares=shares, hit_rate=Fraction(hits, hits + sent))
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= LARGEST_COUNT:
+        raise ValueError("no count of requests")
+    return value
 
 
 def percent(share: Fraction, digits: int = 0) -> str:

@@ -1,7 +1,7 @@
 """Recorded traffic: JSON lines in, requests out, one at a time.
 
-A line is an OpenAI chat-completion body, or ``{"text": ...}``. What is about the recording (`cls`, `t_ms`, `tenant`) is
-taken off here, so that the path never sees it.
+A line is an OpenAI chat-completion body, or ``{"text": ...}``. What is about the recording (`cls`, `t_ms`, `tenant`,
+`compound`) is taken off here, so that no request holds it.
 """
 
 from __future__ import annotations
@@ -10,10 +10,13 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from compound_fast.errors import TrafficError
+from compound_fast._arguments import is_text
+from compound_fast.errors import ConfigError, TextError, TrafficError
+from compound_fast.types import CallOptions, to_json
 
-__all__ = ["SAMPLE", "Recorded", "parse_line", "read_traffic"]
+__all__ = ["LONGEST_LINE", "SAMPLE", "Recorded", "parse_line", "read_lines", "read_traffic"]
 
 SAMPLE = Path(__file__).resolve().parents[1] / "data" / "support_traffic.jsonl"
 """The traffic that ships with the project: a shop that does not exist."""
@@ -31,6 +34,9 @@ _SENT = {
 }  # fmt: skip
 _LATEST_MS = 2**53
 
+LONGEST_LINE = 16 << 20
+"""Most bytes of one line: a file without line ends does not fill the memory. No model reads a tenth of it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
@@ -42,8 +48,8 @@ class Recorded:
         Line number in the file, counted from 1.
     body : bytes
         The request as it is sent, with ``model`` set to ``"auto"``.
-    tenant : str
-        Who asked; "" where the line does not say.
+    options : CallOptions
+        Who asked, and what the cache may do, where the line says so.
     t_ms : int or None
         When it arrived, in milliseconds.
     cls : str or None
@@ -52,9 +58,17 @@ class Recorded:
 
     line: int
     body: bytes
-    tenant: str
+    options: CallOptions
     t_ms: int | None
     cls: str | None
+
+
+def read_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a file; of one that is longer than `LONGEST_LINE`, a part that is, and the rest is skipped."""
+    while line := file.readline(LONGEST_LINE + 1):
+        yield line
+        while len(line) > LONGEST_LINE and not line.endswith(b"\n"):
+            line = file.readline(LONGEST_LINE + 1)
 
 
 def read_traffic(lines: Iterable[bytes], *, on_bad_line: Callable[[TrafficError], None]) -> Iterator[Recorded]:
@@ -84,14 +98,17 @@ def parse_line(raw: bytes, number: int) -> Recorded:
     def bad(reason: str) -> TrafficError:
         return TrafficError(f"line {number}: {reason}", line=number)
 
+    if len(raw) > LONGEST_LINE:
+        raise bad(f"longer than {LONGEST_LINE >> 20} MiB; each line is one request")
+    # Each `from None`: the cause would hold the whole line.
     try:
         row = json.loads(raw)
     except json.JSONDecodeError as error:
-        raise bad(f"not JSON ({error.msg} at column {error.colno}); each line is one JSON object") from error
+        raise bad(f"not JSON ({error.msg} at column {error.colno}); each line is one JSON object") from None
     except UnicodeDecodeError as error:
-        raise bad(f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from error
-    except (ValueError, RecursionError) as error:
-        raise bad("not JSON that can be read: a number too long, or nested too deeply") from error
+        raise bad(f"not UTF-8 (byte {error.start + 1}); save the file as UTF-8") from None
+    except (ValueError, RecursionError):
+        raise bad("not JSON that can be read: a number too long, or nested too deeply") from None
     if not isinstance(row, dict):
         raise bad(f"a JSON {_kind(row)}, not an object with `messages` or `text`")
 
@@ -100,12 +117,20 @@ def parse_line(raw: bytes, number: int) -> Recorded:
         not isinstance(t_ms, (int, float)) or isinstance(t_ms, bool) or not 0 <= t_ms < _LATEST_MS
     ):
         raise bad("`t_ms` is not a number of milliseconds from 0 on")
-    if tenant is not None and not isinstance(tenant, str):
-        raise bad(f"`tenant` is a {_kind(tenant)}, not a string")
     if isinstance(cls, int) and not isinstance(cls, bool):
         cls = str(cls)  # logs number their classes as often as they name them
     if cls is not None and not isinstance(cls, str):
         raise bad(f"`cls` is a {_kind(cls)}, not a string or a whole number")
+    if tenant is not None and not isinstance(tenant, str):
+        raise bad(f"`tenant` is a {_kind(tenant)}, not a string")
+    for name, value in (("tenant", tenant), ("cls", cls)):
+        if value is not None and not is_text(value):
+            raise bad(f"`{name}` holds a lone surrogate or a NUL; remove or replace it")
+    compound = row.get("compound", {})
+    try:
+        options = CallOptions.from_mapping(compound if tenant is None else {**compound, "tenant": tenant})
+    except (ConfigError, TextError, TypeError):
+        raise bad("`compound` does not hold what a call may ask: tenant, namespace, cache, ttl_s") from None
 
     if "messages" in row:
         if not isinstance(row["messages"], list) or not row["messages"]:
@@ -118,12 +143,12 @@ def parse_line(raw: bytes, number: int) -> Recorded:
     else:
         raise bad("neither `messages` nor `text`; give one of them")
     try:
-        encoded = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    except UnicodeEncodeError as error:
-        raise bad("holds a lone surrogate, which has no UTF-8 form; remove or replace it") from error
-    except ValueError as error:
-        raise bad("holds NaN or Infinity, which are not JSON; remove them") from error
-    return Recorded(line=number, body=encoded, tenant=tenant or "", t_ms=None if t_ms is None else int(t_ms), cls=cls)
+        encoded = to_json(body)
+    except UnicodeEncodeError:
+        raise bad("holds a lone surrogate, which has no UTF-8 form; remove or replace it") from None
+    except (ValueError, RecursionError):
+        raise bad("holds NaN or Infinity, which are not JSON, or is nested too deeply; remove them") from None
+    return Recorded(line=number, body=encoded, options=options, t_ms=None if t_ms is None else int(t_ms), cls=cls)
 
 
 def _kind(value: object) -> str:

@@ -10,6 +10,8 @@ import random
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from compound_fast.errors import ConfigError
+
 if TYPE_CHECKING:
     from compound_fast._core import Request
     from compound_fast.config import Config, ProviderConfig
@@ -40,6 +42,10 @@ class SimulatedProvider:
     simulated = True
 
     def __init__(self, provider: ProviderConfig, config: Config) -> None:
+        for key in ("base_url", "api_key"):
+            if getattr(provider, key) is not None:
+                place = f"{config.source}: providers.{provider.name}"
+                raise ConfigError(f"{place}.{key} is set, but simulated asks no server; kind: openai_compatible does")
         self.name = provider.name
         self._settings = config.simulated
         self._mu = math.log(config.simulated.output_tokens_median)
