@@ -8,8 +8,8 @@ amounts and dates.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -23,6 +23,7 @@ from compound_fast._arguments import (
     is_number,
     shown,
 )
+from compound_fast._cache_entries import CacheEntry, Entries, check_names
 from compound_fast.errors import CacheError, ConfigError
 from compound_fast.types import to_json, to_request
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from compound_fast.config import Config
     from compound_fast.types import ChatCompletion, JsonObject, RequestLike, SdkObject
 
-__all__ = ["Hit", "SemanticCache"]
+__all__ = ["CacheEntry", "Hit", "SemanticCache"]
 
 _NANO = 1_000_000_000
 _DEAREST_USD = 10**9  # in nano-dollars it still fits the 64 bits of the core
@@ -70,13 +71,14 @@ class Hit:
     model: str
     cost_saved_usd: float | None
     reasons: tuple[str, ...]
+    _found: _core.CacheHit | None = field(default=None, repr=False, compare=False)
 
     def explain(self) -> str:
         """Say in one line why this answer was served."""
         return "; ".join(self.reasons)
 
 
-class SemanticCache:
+class SemanticCache(Entries):
     """A cache of answers with a byte budget.
 
     Thread-safe. Memory only: nothing is written to disk, and a forked child goes on with a copy of its own;
@@ -160,7 +162,9 @@ class SemanticCache:
             clock=clock,
         )
 
-    def get(self, request: RequestLike, *, tenant: str = "", namespace: str = "") -> Hit | None:
+    def get(
+        self, request: RequestLike, *, tenant: str = "", namespace: str = "", max_age_s: float | None = None
+    ) -> Hit | None:
         """Return the stored answer to a request, or None.
 
         Parameters
@@ -169,14 +173,31 @@ class SemanticCache:
             A request in any of its forms; bytes are the fast way.
         tenant, namespace : str, default ""
             Who asks. Entries are never shared across either.
+        max_age_s : float or None
+            Answers older than this, in seconds, are not served, and stay; None = the entry's own time to live.
 
         Raises
         ------
         TextError
             If the request is not a chat request, or `tenant` or `namespace` is not text.
+        ConfigError
+            If `max_age_s` is outside its range.
         """
-        hit = self._core.get(to_request(request, tenant=tenant, namespace=namespace))
+        hit = self._core.get(to_request(request, tenant=tenant, namespace=namespace), _check_age(max_age_s))
         return None if hit is None else _to_hit(hit)
+
+    def get_many(
+        self,
+        requests: Iterable[RequestLike],
+        *,
+        tenant: str = "",
+        namespace: str = "",
+        max_age_s: float | None = None,
+    ) -> list[Hit | None]:
+        """Return what `get` returns for each of the requests, in their order; other threads run meanwhile."""
+        asked = [to_request(request, tenant=tenant, namespace=namespace) for request in requests]
+        hits = self._core.get_many(asked, _check_age(max_age_s))
+        return [None if hit is None else _to_hit(hit) for hit in hits]
 
     def put(
         self,
@@ -188,6 +209,9 @@ class SemanticCache:
         model: str = "",
         cost_usd: float | Decimal | None = None,
         ttl_s: float | None = None,
+        sources: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        writer: str | None = None,
     ) -> str | None:
         """Store the answer to a request; another answer to the same request is replaced.
 
@@ -204,6 +228,13 @@ class SemanticCache:
             What it cost, in dollars; None = not known.
         ttl_s : float or None
             How long it may be served, in seconds from now; None = the cache's own setting.
+        sources : list of str
+            What it was made from: documents, with their versions where they have any, as in ``"kb/returns.md@7"``.
+            ``invalidate(source="kb/returns.md@*")`` removes it once the document changes.
+        tags : list of str
+            Names to find it by.
+        writer : str or None
+            Who stores it.
 
         Returns
         -------
@@ -215,7 +246,7 @@ class SemanticCache:
         TextError
             If the request is not a chat request, or `tenant`, `namespace` or `model` is not text.
         ConfigError
-            If `cost_usd` or `ttl_s` is outside its range.
+            If `cost_usd` or `ttl_s` is outside its range, or a source or tag is no name.
         CacheError
             If the response has no JSON form, or is bytes that are neither a JSON object nor a JSON string.
         """
@@ -229,7 +260,62 @@ class SemanticCache:
             output_tokens=0,
             cost_nano_usd=_to_nano(cost_usd),
             ttl_s=_check_ttl(ttl_s),
+            sources=check_names("sources", sources),
+            tags=check_names("tags", tags),
+            writer=check_text("writer", writer or ""),
         )
+
+    def put_many(
+        self,
+        items: Iterable[tuple[RequestLike, str | Mapping[str, Any] | ChatCompletion | SdkObject | bytes]],
+        *,
+        tenant: str = "",
+        namespace: str = "",
+        model: str = "",
+        ttl_s: float | None = None,
+        sources: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        writer: str | None = None,
+    ) -> list[str | None]:
+        """Store many answers, given as pairs of request and response, and return what `put` returns for each.
+
+        What is said besides holds for all of them. Where one is refused, those before it are stored.
+        """
+        return [
+            self.put(
+                request,
+                response,
+                tenant=tenant,
+                namespace=namespace,
+                model=model,
+                ttl_s=ttl_s,
+                sources=sources,
+                tags=tags,
+                writer=writer,
+            )
+            for request, response in items
+        ]
+
+    def mark_wrong(self, hit: Hit) -> bool:
+        """Say that a hit was wrong: its entry goes, and the request is not answered that way again.
+
+        A semantic hit: neither of the two requests is served with an answer to the other any more. An exact hit: the
+        request is served only with an answer made for it. Other wordings are judged by themselves. The last 8,192 marks
+        are kept; `explain` shows a neighbour refused by one as ``"marked_wrong"``.
+
+        Returns
+        -------
+        bool
+            Whether the entry was still there.
+
+        Raises
+        ------
+        ConfigError
+            If `hit` was not given by a cache.
+        """
+        if not isinstance(hit, Hit) or hit._found is None:
+            raise ConfigError(f"hit={shown(hit)} was not given by get() of a cache")
+        return self._core.mark_wrong(hit._found)
 
     def explain(self, request: RequestLike, *, tenant: str = "", namespace: str = "") -> JsonObject:
         """Say what `get` would do, without counting or moving anything.
@@ -298,6 +384,10 @@ def _check_ttl(ttl_s: float | None) -> float | None:
     )
 
 
+def _check_age(max_age_s: float | None) -> float | None:
+    return None if max_age_s is None else check_number("max_age_s", max_age_s, least=0, most=LONGEST_TTL_S)
+
+
 def _to_hit(hit: _core.CacheHit) -> Hit:
     stored = hit.response
     response = stored if hit.form == "bytes" else cast("str | JsonObject", json.loads(stored))
@@ -311,6 +401,7 @@ def _to_hit(hit: _core.CacheHit) -> Hit:
         model=hit.model,
         cost_saved_usd=None if cost_nano is None else cost_nano / _NANO,
         reasons=tuple(hit.reasons),
+        _found=hit,
     )
 
 

@@ -65,7 +65,7 @@ impl PyCache {
     }
 
     #[pyo3(signature = (
-        request, response, *, form, model, input_tokens, output_tokens, cost_nano_usd=None, ttl_s=None, age_s=0.0,
+        request, response, *, form, model, input_tokens, output_tokens, cost_nano_usd=None, ttl_s=None, born_ms=None,
         sources=Vec::new(), tags=Vec::new(), writer="",
     ))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
@@ -80,7 +80,7 @@ impl PyCache {
         output_tokens: u32,
         cost_nano_usd: Option<u64>,
         ttl_s: Option<f64>,
-        age_s: f64,
+        born_ms: Option<u64>,
         sources: Vec<String>,
         tags: Vec<String>,
         writer: &str,
@@ -88,7 +88,7 @@ impl PyCache {
         let form = Form::from_name(form).or_raise(py)?;
         let options = PutOptions {
             ttl_ms: ttl_s.map(|ttl_s| to_ms("ttl_s", ttl_s)).transpose().or_raise(py)?,
-            age_ms: to_ms("age_s", age_s).or_raise(py)?,
+            born_ms,
             sources: names(sources),
             tags: names(tags),
             writer: writer.into(),
@@ -324,11 +324,14 @@ impl PyCacheEntry {
         self.listed.age_ms as f64 / 1e3
     }
 
-    /// How long it may be served in all; None = for ever.
     #[getter]
-    fn ttl_s(&self) -> Option<f64> {
-        let entry = &self.listed.entry;
-        (entry.expires_ms != u64::MAX).then(|| (entry.expires_ms - entry.born_ms) as f64 / 1e3)
+    fn born_ms(&self) -> u64 {
+        self.listed.entry.born_ms
+    }
+
+    #[getter]
+    fn expires_ms(&self) -> Option<u64> {
+        Some(self.listed.entry.expires_ms).filter(|&expires_ms| expires_ms != u64::MAX)
     }
 
     #[getter]

@@ -95,7 +95,7 @@ fn an_answer_older_than_is_wanted_is_a_miss_and_stays() {
 #[test]
 fn an_answer_that_comes_with_an_age_keeps_it() {
     let (cache, clock) = cache_with(CacheConfig { ttl_ms: Some(100), ..CacheConfig::default() });
-    let aged = |age_ms| PutOptions { age_ms, ..PutOptions::default() };
+    let aged = |age_ms| PutOptions { born_ms: Some(1_000 - age_ms), ..PutOptions::default() };
     cache.put(&ask("hi"), answer("x"), aged(60)).unwrap();
 
     assert!(cache.put(&ask("bye"), answer("x"), aged(100)).unwrap().is_none());

@@ -66,8 +66,8 @@ impl Default for CacheConfig {
 pub struct PutOptions {
     /// How long it may be served, in milliseconds from its birth; `None` = the cache's own setting.
     pub ttl_ms: Option<u64>,
-    /// How old it is already, in milliseconds.
-    pub age_ms: u64,
+    /// When it was made, on the cache's clock; `None` = now, and so is any later time.
+    pub born_ms: Option<u64>,
     /// What it was made from.
     pub sources: Box<[Box<str>]>,
     /// Names to find it by.
@@ -191,7 +191,7 @@ impl Cache {
         let scope = self.key.scope(request);
         let fingerprint = self.key.exact(scope, request);
         let probe = self.may_compare(analysis).then(|| self.probe(analysis, scope, fingerprint));
-        let born_ms = now_ms.saturating_sub(options.age_ms);
+        let born_ms = options.born_ms.map_or(now_ms, |born_ms| born_ms.min(now_ms));
         let ttl_ms = options.ttl_ms.or(self.config.ttl_ms);
         let body = request.body();
         let mut entry = Entry {
