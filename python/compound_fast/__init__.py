@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from compound_fast.cache import CacheEntry as CacheEntry
     from compound_fast.cache import Hit as Hit
     from compound_fast.cache import SemanticCache as SemanticCache
+    from compound_fast.cache import Served as Served
     from compound_fast.client import AsyncClient as AsyncClient
     from compound_fast.client import Client as Client
     from compound_fast.config import Config as Config
@@ -61,7 +62,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "_core": ("Decision", "ManualClock", "RouteDecision", "__version__"),
-    "cache": ("CacheEntry", "Hit", "SemanticCache"),
+    "cache": ("CacheEntry", "Hit", "SemanticCache", "Served"),
     "client": ("AsyncClient", "Client"),
     "config": ("Config",),
     "embedders": ("Embedder", "OpenAIEmbedder", "StaticEmbedder"),

@@ -7,78 +7,29 @@ amounts and dates.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from compound_fast import _core
-from compound_fast._arguments import (
-    LARGEST_CACHE_BYTES,
-    LONGEST_TTL_S,
-    SHORTEST_TTL_S,
-    check_number,
-    check_text,
-    is_number,
-    shown,
-)
+from compound_fast._arguments import LARGEST_CACHE_BYTES, check_number, check_text, is_number, shown
+from compound_fast._cache_answers import Hit, check_age, check_ttl, to_hit, to_nano, to_stored
+from compound_fast._cache_calls import Calls, Served
 from compound_fast._cache_entries import CacheEntry, Entries, check_names
-from compound_fast.errors import CacheError, ConfigError
-from compound_fast.types import to_json, to_request
+from compound_fast._cache_flight import Flights
+from compound_fast.errors import ConfigError
+from compound_fast.types import to_request
 
 if TYPE_CHECKING:
     import os
+    from decimal import Decimal
 
     from compound_fast.config import Config
     from compound_fast.types import ChatCompletion, JsonObject, RequestLike, SdkObject
 
-__all__ = ["CacheEntry", "Hit", "SemanticCache"]
-
-_NANO = 1_000_000_000
-_DEAREST_USD = 10**9  # in nano-dollars it still fits the 64 bits of the core
+__all__ = ["CacheEntry", "Hit", "SemanticCache", "Served"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """A stored answer.
-
-    Attributes
-    ----------
-    response : str, dict or bytes
-        The answer, in the form in which it was stored.
-    kind : {"exact", "semantic"}
-        Which tier found it.
-    similarity : float
-        Cosine of the two requests; 1.0 for an exact hit.
-    entry_id : str
-        128-bit hex; never used for another entry.
-    age_s : float
-        Seconds since it was stored.
-    model : str
-        Who wrote it; "" where that was not said.
-    cost_saved_usd : float or None
-        What it had cost, in dollars; None where that is not known.
-    reasons : tuple of str
-        Why it was served, for people.
-    """
-
-    response: str | JsonObject | bytes
-    kind: Literal["exact", "semantic"]
-    similarity: float
-    entry_id: str
-    age_s: float
-    model: str
-    cost_saved_usd: float | None
-    reasons: tuple[str, ...]
-    _found: _core.CacheHit | None = field(default=None, repr=False, compare=False)
-
-    def explain(self) -> str:
-        """Say in one line why this answer was served."""
-        return "; ".join(self.reasons)
-
-
-class SemanticCache(Entries):
+class SemanticCache(Calls, Entries):
     """A cache of answers with a byte budget.
 
     Thread-safe. Memory only: nothing is written to disk, and a forked child goes on with a copy of its own;
@@ -138,9 +89,10 @@ class SemanticCache(Entries):
             raise ConfigError(f"max_bytes={shown(max_bytes)} is no whole number in [1, {LARGEST_CACHE_BYTES}]")
         if clock is not None and not isinstance(clock, _core.ManualClock):
             raise ConfigError(f"clock={shown(clock)} is no ManualClock; leave it out for the system's clock")
+        self._flights = Flights()
         self._core = _core.Cache(
             max_bytes=max_bytes,
-            ttl_s=_check_ttl(ttl_s),
+            ttl_s=check_ttl(ttl_s),
             semantic=policy == "verified",
             similarity_threshold=check_number("similarity_threshold", similarity_threshold, least=-1, most=1),
             slot_similarity_threshold=check_number(
@@ -183,8 +135,8 @@ class SemanticCache(Entries):
         ConfigError
             If `max_age_s` is outside its range.
         """
-        hit = self._core.get(to_request(request, tenant=tenant, namespace=namespace), _check_age(max_age_s))
-        return None if hit is None else _to_hit(hit)
+        hit = self._core.get(to_request(request, tenant=tenant, namespace=namespace), check_age(max_age_s))
+        return None if hit is None else to_hit(hit)
 
     def get_many(
         self,
@@ -196,8 +148,8 @@ class SemanticCache(Entries):
     ) -> list[Hit | None]:
         """Return what `get` returns for each of the requests, in their order; other threads run meanwhile."""
         asked = [to_request(request, tenant=tenant, namespace=namespace) for request in requests]
-        hits = self._core.get_many(asked, _check_age(max_age_s))
-        return [None if hit is None else _to_hit(hit) for hit in hits]
+        hits = self._core.get_many(asked, check_age(max_age_s))
+        return [None if hit is None else to_hit(hit) for hit in hits]
 
     def put(
         self,
@@ -250,7 +202,7 @@ class SemanticCache(Entries):
         CacheError
             If the response has no JSON form, or is bytes that are neither a JSON object nor a JSON string.
         """
-        form, stored = _to_bytes(response)
+        form, stored = to_stored(response)
         return self._core.put(
             to_request(request, tenant=tenant, namespace=namespace),
             stored,
@@ -258,8 +210,8 @@ class SemanticCache(Entries):
             model=check_text("model", model),
             input_tokens=0,
             output_tokens=0,
-            cost_nano_usd=_to_nano(cost_usd),
-            ttl_s=_check_ttl(ttl_s),
+            cost_nano_usd=to_nano(cost_usd),
+            ttl_s=check_ttl(ttl_s),
             sources=check_names("sources", sources),
             tags=check_names("tags", tags),
             writer=check_text("writer", writer or ""),
@@ -345,70 +297,3 @@ class SemanticCache(Entries):
     def __len__(self) -> int:
         """Return how many entries the cache holds."""
         return len(self._core)
-
-
-def _to_bytes(response: object) -> tuple[str, bytes]:
-    """Return the form of a response and its JSON bytes; what could not be served as it came is refused here."""
-    # Each `from None`: the cause would hold the answer.
-    if isinstance(response, bytes):
-        try:
-            parsed = json.loads(response.decode(), parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            raise CacheError("the response is bytes that are not JSON; give its text as a str") from None
-        if not isinstance(parsed, (str, dict)):
-            raise CacheError(f"the response is a JSON {type(parsed).__name__}; an object or a string is an answer")
-        return "bytes", response
-    form = "str" if isinstance(response, str) else "dict"
-    what = f"the response is a {type(response).__name__} that has no JSON form"
-    try:
-        stored = to_json(response)
-    except UnicodeEncodeError:
-        raise CacheError(f"{what}: it holds a lone surrogate; remove or replace it") from None
-    except RecursionError:
-        raise CacheError(f"{what}: it is nested too deeply") from None
-    except (TypeError, ValueError) as error:
-        raise CacheError(f"{what}: {error}") from None
-    if form == "dict" and not stored.startswith(b"{"):
-        raise CacheError(f"the response is a {type(response).__name__}; a str, a completion or its bytes is an answer")
-    return form, stored
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)  # NaN and Infinity, which Python reads, are not JSON
-
-
-def _check_ttl(ttl_s: float | None) -> float | None:
-    remedy = "None = the cache's own setting, or for ever"
-    return (
-        None if ttl_s is None else check_number("ttl_s", ttl_s, least=SHORTEST_TTL_S, most=LONGEST_TTL_S, remedy=remedy)
-    )
-
-
-def _check_age(max_age_s: float | None) -> float | None:
-    return None if max_age_s is None else check_number("max_age_s", max_age_s, least=0, most=LONGEST_TTL_S)
-
-
-def _to_hit(hit: _core.CacheHit) -> Hit:
-    stored = hit.response
-    response = stored if hit.form == "bytes" else cast("str | JsonObject", json.loads(stored))
-    cost_nano = hit.cost_nano_usd
-    return Hit(
-        response=response,
-        kind=hit.kind,
-        similarity=hit.similarity,
-        entry_id=hit.entry_id,
-        age_s=hit.age_s,
-        model=hit.model,
-        cost_saved_usd=None if cost_nano is None else cost_nano / _NANO,
-        reasons=tuple(hit.reasons),
-        _found=hit,
-    )
-
-
-def _to_nano(cost_usd: float | Decimal | None) -> int | None:
-    if cost_usd is None:
-        return None
-    is_decimal = isinstance(cost_usd, Decimal) and cost_usd.is_finite() and 0 <= cost_usd <= _DEAREST_USD
-    if not is_decimal and not is_number(cost_usd, least=0, most=_DEAREST_USD):
-        raise ConfigError(f"cost_usd={shown(cost_usd)} is no price in [0, {_DEAREST_USD}] dollars; None = not known")
-    return int((Decimal(str(cost_usd)) * _NANO).to_integral_value())

@@ -49,6 +49,17 @@ impl PyCache {
         Ok(hit.map(|hit| PyCacheHit { hit }))
     }
 
+    #[pyo3(signature = (request, max_age_s=None))]
+    fn get_again(&self, py: Python<'_>, request: &PyRequest, max_age_s: Option<f64>) -> PyResult<Option<PyCacheHit>> {
+        let max_age_ms = max_age_s.map(|age_s| to_ms("max_age_s", age_s)).transpose().or_raise(py)?;
+        let hit = gil::detached(py, || self.cache.get_again(&request.analysis, max_age_ms))?;
+        Ok(hit.map(|hit| PyCacheHit { hit }))
+    }
+
+    fn fingerprint(&self, py: Python<'_>, request: &PyRequest) -> PyResult<u128> {
+        gil::held(py, || self.cache.fingerprint(&request.analysis))
+    }
+
     #[pyo3(signature = (requests, max_age_s=None))]
     #[expect(clippy::needless_pass_by_value, reason = "extracted from Python")]
     fn get_many(

@@ -149,6 +149,23 @@ impl Cache {
         None
     }
 
+    /// The exact tier once more, after [`Cache::get_fresh`] missed: an answer that has come meanwhile makes an exact hit of
+    /// that miss.
+    pub fn get_again(&self, analysis: &Analysis, max_age_ms: Option<u64>) -> Option<Hit> {
+        let now = self.now(max_age_ms);
+        let fingerprint = self.fingerprint(analysis);
+        let mut dropped = Dropped::new();
+        let mut state = self.state.lock();
+        let hit = state.exact(fingerprint, now, &mut dropped)?;
+        state.stats.exact_hits += 1;
+        Some(hit)
+    }
+
+    /// What a request is called in this cache: the same for all that the exact tier takes for one.
+    pub fn fingerprint(&self, analysis: &Analysis) -> u128 {
+        self.key.exact(self.key.scope(analysis.request()), analysis.request())
+    }
+
     /// What [`Cache::get`] would do and why. Counts nothing and moves nothing.
     pub fn explain(&self, analysis: &Analysis) -> Explanation {
         let now = self.now(None);
