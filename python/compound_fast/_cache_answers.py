@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, cast
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
     from compound_fast import _core
     from compound_fast.types import JsonObject
 
-__all__ = ["Hit", "check_age", "check_ttl", "from_stored", "to_hit", "to_nano", "to_stored"]
+__all__ = ["Hit", "check_age", "check_ttl", "from_stored", "log_fault", "to_hit", "to_nano", "to_stored"]
 
+_log = logging.getLogger("compound_fast.cache")
 _NANO = 1_000_000_000
 _DEAREST_USD = 10**9  # in nano-dollars it still fits the 64 bits of the core
 
@@ -106,6 +108,13 @@ def check_age(max_age_s: float | None) -> float | None:
 def from_stored(form: str, stored: bytes) -> str | JsonObject | bytes:
     """Return an answer in the form in which it was stored."""
     return stored if form == "bytes" else cast("str | JsonObject", json.loads(stored))
+
+
+def log_fault(core: _core.Cache) -> None:
+    """Log what the disk refused since this was asked last; the cache goes on in memory."""
+    fault = core.take_fault()
+    if fault is not None:
+        _log.warning("%s", fault)
 
 
 def to_hit(hit: _core.CacheHit) -> Hit:

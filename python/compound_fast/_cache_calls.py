@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
 
 from compound_fast._arguments import check_text, shown
-from compound_fast._cache_answers import check_age, check_ttl, from_stored, to_hit, to_nano, to_stored
+from compound_fast._cache_answers import check_age, check_ttl, from_stored, log_fault, to_hit, to_nano, to_stored
 from compound_fast._cache_entries import check_names
 from compound_fast._cache_flight import Flights, Landed, Leading
 from compound_fast.errors import ConfigError
@@ -320,6 +320,7 @@ class Calls:
         entry_id = None
         if not order.no_store:
             entry_id = self._core.put(order.request, stored, form=form, input_tokens=0, output_tokens=0, **order.keep)
+            log_fault(self._core)
         return Served(response=response, served_from="model", entry_id=entry_id), Landed(form, stored, entry_id)
 
 

@@ -8,11 +8,11 @@ amounts and dates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from compound_fast import _core
-from compound_fast._arguments import LARGEST_CACHE_BYTES, check_number, check_text, is_number, shown
-from compound_fast._cache_answers import Hit, check_age, check_ttl, to_hit, to_nano, to_stored
+from compound_fast._arguments import LARGEST_CACHE_BYTES, check_number, check_path, check_text, is_number, shown
+from compound_fast._cache_answers import Hit, check_age, check_ttl, log_fault, to_hit, to_nano, to_stored
 from compound_fast._cache_calls import Calls, Served
 from compound_fast._cache_entries import CacheEntry, Entries, check_names
 from compound_fast._cache_flight import Flights
@@ -22,6 +22,8 @@ from compound_fast.types import to_request
 if TYPE_CHECKING:
     import os
     from decimal import Decimal
+    from types import TracebackType
+    from typing import Self
 
     from compound_fast.config import Config
     from compound_fast.types import ChatCompletion, JsonObject, RequestLike, SdkObject
@@ -32,8 +34,8 @@ __all__ = ["CacheEntry", "Hit", "SemanticCache", "Served"]
 class SemanticCache(Calls, Entries):
     """A cache of answers with a byte budget.
 
-    Thread-safe. Memory only: nothing is written to disk, and a forked child goes on with a copy of its own;
-    fork while no other thread is inside a call.
+    Thread-safe. In memory, unless it is given a `path`; a forked child goes on with a copy of its own, in memory only.
+    As a context manager it is closed at the end.
 
     Parameters
     ----------
@@ -41,8 +43,9 @@ class SemanticCache(Calls, Entries):
         Budget for everything that the cache holds; the answer served longest ago goes first.
     ttl_s : float or None, default 3600
         How long an answer may be served, in seconds from its birth; None = for ever.
-    path : None
-        Where entries survive a restart. Not built yet: anything but None is a `ConfigError`.
+    path : str, PathLike or None
+        A folder of its own, made where there is none, in which entries survive the process; None = memory only. It
+        holds prompts and answers in clear, and only its owner may look into it. One process at a time.
     policy : {"verified", "exact"}, default "verified"
         ``"verified"`` serves a neighbour above the threshold that no guard refuses (a trained verifier comes later);
         ``"exact"`` leaves only the exact tier.
@@ -52,6 +55,13 @@ class SemanticCache(Calls, Entries):
         Least cosine, in [-1, 1], for a semantic hit.
     slot_similarity_threshold : float, default 0.70
         The same for requests that carry the same id or amount as the stored one.
+    durability : {"interval", "sync"}, default "interval"
+        With a `path`: under ``"interval"`` what `put` acknowledged survives a killed process at once, and a power cut
+        after a second; under ``"sync"`` both at once, at the price of a write to the disk before `put` returns (threads
+        share one). What was removed by request is on the disk before the call returns, under either.
+    strict : bool, default False
+        Whether a fault of the disk in `put` is a `CacheError`. If not, it is logged and counted in ``io_faults``, and
+        the entry is kept in memory.
     clock : ManualClock or None
         For replays and tests; None = the system's clock.
 
@@ -59,6 +69,12 @@ class SemanticCache(Calls, Entries):
     ------
     ConfigError
         If an argument is outside its range.
+    CacheLockedError
+        If another process holds `path`.
+    SnapshotError
+        If a file in `path` is damaged, or newer than this version.
+    CacheError
+        If `path` cannot be read or written.
 
     Notes
     -----
@@ -77,10 +93,12 @@ class SemanticCache(Calls, Entries):
         *,
         similarity_threshold: float = 0.95,
         slot_similarity_threshold: float = 0.70,
+        durability: Literal["interval", "sync"] = "interval",
+        strict: bool = False,
         clock: _core.ManualClock | None = None,
     ) -> None:
-        if path is not None:
-            raise ConfigError("path: a cache on disk is not built yet; leave it out to keep the cache in memory")
+        if durability not in ("interval", "sync"):
+            raise ConfigError(f"durability={shown(durability)} is neither 'interval' nor 'sync'")
         if embedder is not None:
             raise ConfigError("embedder: only the one that ships is built yet; leave it out")
         if policy not in ("verified", "exact"):
@@ -99,6 +117,9 @@ class SemanticCache(Calls, Entries):
                 "slot_similarity_threshold", slot_similarity_threshold, least=-1, most=1
             ),
             clock=clock,
+            path=check_path("path", path),
+            sync=durability == "sync",
+            strict=bool(strict),
         )
 
     @classmethod
@@ -111,6 +132,9 @@ class SemanticCache(Calls, Entries):
             policy="verified" if settings.semantic else "exact",
             similarity_threshold=settings.similarity_threshold,
             slot_similarity_threshold=settings.slot_similarity_threshold,
+            path=settings.path,
+            durability=cast("Literal['interval', 'sync']", settings.durability),
+            strict=settings.strict,
             clock=clock,
         )
 
@@ -203,7 +227,7 @@ class SemanticCache(Calls, Entries):
             If the response has no JSON form, or is bytes that are neither a JSON object nor a JSON string.
         """
         form, stored = to_stored(response)
-        return self._core.put(
+        entry_id = self._core.put(
             to_request(request, tenant=tenant, namespace=namespace),
             stored,
             form=form,
@@ -216,6 +240,8 @@ class SemanticCache(Calls, Entries):
             tags=check_names("tags", tags),
             writer=check_text("writer", writer or ""),
         )
+        log_fault(self._core)
+        return entry_id
 
     def put_many(
         self,
@@ -283,7 +309,7 @@ class SemanticCache(Calls, Entries):
         return {"policy": "threshold and guards (no verifier yet)", **found}
 
     def clear(self) -> None:
-        """Remove every entry."""
+        """Remove every entry, from the disk as well."""
         self._core.clear()
 
     def stats(self) -> dict[str, int]:
@@ -291,8 +317,22 @@ class SemanticCache(Calls, Entries):
         return self._core.stats()
 
     def close(self) -> None:
-        """Let go of every entry. A cache in memory has nothing else to close."""
-        self._core.clear()
+        """Let go of every entry, and of the folder, which keeps them. What was acknowledged is on the disk then.
+
+        Raises
+        ------
+        CacheError
+            If the disk refused.
+        """
+        self._core.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
 
     def __len__(self) -> int:
         """Return how many entries the cache holds."""

@@ -137,7 +137,10 @@ def test_the_exact_policy_compares_nothing_by_meaning() -> None:
         ({"ttl_s": 10**400}, "ttl_s=1000"),
         ({"clock": 3}, "clock=3 is no ManualClock"),
         ({"policy": "fuzzy"}, "policy='fuzzy'"),
-        ({"path": "somewhere"}, "path"),
+        ({"path": 7}, "path=7 is no path"),
+        ({"path": ""}, "path='' is no path"),
+        ({"path": "a\0b"}, "path=.* is no path"),
+        ({"durability": "none"}, "durability='none'"),
     ],
 )
 def test_a_wrong_argument_is_named_with_its_value(arguments: dict[str, object], words: str) -> None:

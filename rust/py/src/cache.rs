@@ -1,8 +1,12 @@
 //! `Cache` and `CacheHit`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use compound_fast_core::cache::{Cache, CacheConfig, Explanation, Guard, Hit, Listed, PutOptions, Selection};
+use compound_fast_core::cache::{
+    Cache, CacheConfig, DiskConfig, Explanation, Guard, Hit, Listed, PutOptions, Selection,
+};
 use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::error::{Error, ErrorKind};
 use compound_fast_core::features::Analysis;
@@ -12,6 +16,7 @@ use pyo3::types::{PyBytes, PyDict};
 
 use crate::clock::PyManualClock;
 use crate::errors::OrRaise;
+use crate::fork::{self, Inside};
 use crate::gil;
 use crate::request::PyRequest;
 
@@ -24,7 +29,11 @@ pub struct PyCache {
 #[pymethods]
 impl PyCache {
     #[new]
-    #[pyo3(signature = (*, max_bytes, ttl_s, semantic, similarity_threshold, slot_similarity_threshold, clock=None))]
+    #[pyo3(signature = (
+        *, max_bytes, ttl_s, semantic, similarity_threshold, slot_similarity_threshold, clock=None, path=None, sync=false,
+        strict=false,
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         py: Python<'_>,
         max_bytes: usize,
@@ -33,13 +42,24 @@ impl PyCache {
         similarity_threshold: f32,
         slot_similarity_threshold: f32,
         clock: Option<&PyManualClock>,
+        path: Option<PathBuf>,
+        sync: bool,
+        strict: bool,
     ) -> PyResult<Self> {
         let ttl_ms = ttl_s.map(|ttl_s| to_ms("ttl_s", ttl_s)).transpose().or_raise(py)?;
         let config =
             CacheConfig { max_bytes, ttl_ms, is_semantic: semantic, similarity_threshold, slot_similarity_threshold };
         let embedder = StaticEmbedder::shipped().or_raise(py)?;
-        let cache = Cache::new(config, embedder, PyManualClock::or_system(clock)).or_raise(py)?;
-        Ok(Self { cache: Arc::new(cache) })
+        let clock = PyManualClock::or_system(clock);
+        let Some(path) = path else {
+            return Ok(Self { cache: Arc::new(Cache::new(config, embedder, clock).or_raise(py)?) });
+        };
+        let disk = DiskConfig { path, is_sync: sync, is_strict: strict };
+        let cache = gil::detached(py, || Cache::open(config, embedder, clock, &disk))?.or_raise(py)?;
+        let cache = Arc::new(cache);
+        fork::keep_from_children(&cache);
+        tend(&cache).or_raise(py)?;
+        Ok(Self { cache })
     }
 
     #[pyo3(signature = (request, max_age_s=None))]
@@ -130,7 +150,7 @@ impl PyCache {
     }
 
     fn mark_wrong(&self, py: Python<'_>, hit: &PyCacheHit) -> PyResult<bool> {
-        gil::detached(py, || self.cache.mark_wrong(&hit.hit))
+        gil::detached(py, || self.cache.mark_wrong(&hit.hit))?.or_raise(py)
     }
 
     #[pyo3(signature = (start, *, entry_id=None, source=None, tag=None, tenant=None, namespace=None, writer=None))]
@@ -176,7 +196,23 @@ impl PyCache {
     }
 
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
-        gil::detached(py, || self.cache.clear())
+        gil::detached(py, || self.cache.clear())?.or_raise(py)
+    }
+
+    fn compact(&self, py: Python<'_>) -> PyResult<()> {
+        gil::detached(py, || self.cache.compact())?.or_raise(py)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        gil::detached(py, || self.cache.close())?.or_raise(py)
+    }
+
+    fn leave_disk(&self, py: Python<'_>) -> PyResult<bool> {
+        gil::detached(py, || self.cache.leave_disk())
+    }
+
+    fn take_fault(&self) -> Option<String> {
+        self.cache.take_fault()
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -350,6 +386,28 @@ impl PyCacheEntry {
         self.listed.bytes
     }
 }
+
+/// Has a thread of its own do what is due, once in [`DUE`], until the cache is gone or has left its folder.
+///
+/// It stands here and not in the core for the gate: a fork waits until the thread is outside, as it waits for all others.
+/// The child has no such thread, and no folder either.
+fn tend(cache: &Arc<Cache>) -> Result<(), Error> {
+    let cache = Arc::downgrade(cache);
+    let work = move || {
+        loop {
+            std::thread::sleep(DUE);
+            let _inside = Inside::enter();
+            let Some(cache) = cache.upgrade().filter(|cache| cache.is_durable()) else { return };
+            // A fault is counted in the cache's numbers and tried again in a second.
+            let _ = cache.tend();
+        }
+    };
+    let started = std::thread::Builder::new().name("compound-fast-cache".into()).spawn(work);
+    started.map(drop).map_err(|fault| Error::new(ErrorKind::Internal, format!("no thread could be started: {fault}")))
+}
+
+/// How long what was acknowledged may wait for the disk: what a power cut may take, where the cache is not synchronous.
+const DUE: Duration = Duration::from_secs(1);
 
 /// A cosine as it was meant: 0.95 and not 0.949999988079071.
 fn decimal(cosine: f32) -> f64 {

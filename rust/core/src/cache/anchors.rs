@@ -36,6 +36,11 @@ impl Anchors {
             && (self.pairs.contains(&ordered(asked, answered)) || self.pairs.contains(&(asked, asked)))
     }
 
+    /// Every pair, oldest first.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u128, u128)> {
+        self.order.iter().copied()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.order.len() * BYTES_PER_PAIR
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::records;
 use super::select::Selection;
 use super::state::{Dropped, Entry, State};
 use super::{Cache, Hit};
@@ -29,27 +30,26 @@ impl Cache {
     /// in one step. Without one of these every entry is looked at, a few hundred at a time.
     ///
     /// # Errors
-    /// `Config` where the selection says nothing: [`Cache::clear`] is what removes everything.
+    /// `Config` where the selection says nothing: [`Cache::clear`] is what removes everything. `Cache` where the disk could
+    /// not be told; the entries are gone from memory then, and may come back with the next process.
     pub fn invalidate(&self, selection: &Selection, is_dry_run: bool) -> Result<u64> {
         if selection.is_everything() {
             let context = "invalidate() was not told what; name an entry_id, source, tag, tenant, namespace or writer";
             return Err(Error::new(ErrorKind::Config, format!("{context}, or call clear() to remove everything")));
         }
-        let found = |state: &State| {
-            if let Some(id) = selection.entry_id {
-                return Some(state.store.find_id(id).into_iter().collect());
-            }
-            let source = selection.source.as_deref().map(Label::document_of);
-            source.or(selection.tag.as_deref().map(Label::Tag)).map(|label| state.store.find_label(label))
-        };
+        let mut dropped = Dropped::new();
         let mut state = self.state.lock();
-        if let Some(slots) = found(&state) {
-            let mut dropped = Dropped::new();
-            let count = state.take(slots.into_iter(), selection, is_dry_run, &mut dropped);
-            drop(state); // before the entries are
-            return Ok(count);
-        }
-        drop(state);
+        // First in line, then done: what comes in between is newer than what was meant.
+        let ticket = if is_dry_run { None } else { state.log(&records::invalidate(selection)) };
+        let found = state.find(selection);
+        let mut count = found.map(|slots| state.take(slots.into_iter(), selection, is_dry_run, &mut dropped));
+        drop(state); // before the entries are
+        let count = count.take().unwrap_or_else(|| self.take_paged(selection, is_dry_run));
+        self.commit_removal(ticket)?;
+        Ok(count)
+    }
+
+    fn take_paged(&self, selection: &Selection, is_dry_run: bool) -> u64 {
         let (mut count, mut from) = (0, 0);
         loop {
             let mut dropped = Dropped::new();
@@ -59,7 +59,7 @@ impl Cache {
             let is_end = to == state.store.slots();
             drop(state);
             if is_end {
-                return Ok(count);
+                return count;
             }
             from = to;
         }
@@ -69,14 +69,19 @@ impl Cache {
     /// again, nor the other way round. Where the hit was exact, the request is not served with any other's answer.
     ///
     /// False where the entry was gone already; it is remembered all the same.
-    pub fn mark_wrong(&self, hit: &Hit) -> bool {
+    ///
+    /// # Errors
+    /// `Cache` where the disk could not be told.
+    pub fn mark_wrong(&self, hit: &Hit) -> Result<bool> {
         let mut state = self.state.lock();
         state.anchors.add(hit.asked, hit.entry.fingerprint);
         state.stats.marked_wrong += 1;
         let entry = state.store.find_id(hit.entry_id()).and_then(|slot| state.remove(slot));
         state.stats.invalidated += u64::from(entry.is_some());
+        let ticket = state.log(&records::wrong(hit.asked, hit.entry.fingerprint, hit.entry_id()));
         drop(state); // before the entry is
-        entry.is_some()
+        self.commit_removal(ticket)?;
+        Ok(entry.is_some())
     }
 
     /// The next entries that are meant, from a slot on, and where to go on; `None` at the end.
@@ -100,6 +105,22 @@ impl Cache {
 }
 
 impl State {
+    /// The slots among which those meant are, where a table tells; `None` = any.
+    fn find(&self, selection: &Selection) -> Option<Vec<Slot>> {
+        if let Some(id) = selection.entry_id {
+            return Some(self.store.find_id(id).into_iter().collect());
+        }
+        let source = selection.source.as_deref().map(Label::document_of);
+        source.or(selection.tag.as_deref().map(Label::Tag)).map(|label| self.store.find_label(label))
+    }
+
+    /// Removes the entries that are meant, in one step.
+    pub(super) fn take_all(&mut self, selection: &Selection, dropped: &mut Dropped) {
+        let all = || slots(0, self.store.slots()).collect();
+        let found = self.find(selection).unwrap_or_else(all);
+        self.take(found.into_iter(), selection, false, dropped);
+    }
+
     /// Removes those of the slots whose entries are meant, and counts them; with `is_dry_run` only that.
     pub(super) fn take(
         &mut self,

@@ -55,7 +55,7 @@ fn a_hit_marked_wrong_is_not_served_so_again_in_either_direction() {
     cache.put(&first, answer("first"), PutOptions::default()).unwrap();
     let hit = cache.get(&second).unwrap();
 
-    assert!(cache.mark_wrong(&hit) && !cache.mark_wrong(&hit));
+    assert!(cache.mark_wrong(&hit).unwrap() && !cache.mark_wrong(&hit).unwrap());
 
     assert!(cache.get(&first).is_none() && cache.get(&second).is_none());
     cache.put(&first, answer("first"), PutOptions::default()).unwrap();
@@ -72,7 +72,7 @@ fn an_exact_hit_marked_wrong_is_answered_anew() {
     cache.put(&first, answer("first"), PutOptions::default()).unwrap();
     cache.put(&second, answer("second"), PutOptions::default()).unwrap();
 
-    cache.mark_wrong(&cache.get(&second).unwrap());
+    cache.mark_wrong(&cache.get(&second).unwrap()).unwrap();
 
     assert!(cache.get(&second).is_none());
     cache.put(&second, answer("better"), PutOptions::default()).unwrap();
@@ -95,7 +95,7 @@ fn an_answer_older_than_is_wanted_is_a_miss_and_stays() {
 #[test]
 fn an_answer_that_comes_with_an_age_keeps_it() {
     let (cache, clock) = cache_with(CacheConfig { ttl_ms: Some(100), ..CacheConfig::default() });
-    let aged = |age_ms| PutOptions { born_ms: Some(1_000 - age_ms), ..PutOptions::default() };
+    let aged = |age_ms: u64| PutOptions { born_ms: Some(1_000 - age_ms), ..PutOptions::default() };
     cache.put(&ask("hi"), answer("x"), aged(60)).unwrap();
 
     assert!(cache.put(&ask("bye"), answer("x"), aged(100)).unwrap().is_none());

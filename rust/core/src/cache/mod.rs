@@ -5,17 +5,22 @@
 //! that carry the same slots and signs in the same order, and lets the guards refuse what a vector cannot tell apart.
 
 mod anchors;
+mod durable;
 mod found;
 mod guards;
 mod invalidate;
+mod records;
 mod select;
 mod state;
 mod stats;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use self::durable::Disk;
+pub use self::durable::DiskConfig;
 pub use self::found::{Candidate, Explanation, Hit, HitKind};
 pub use self::guards::Guard;
 pub use self::invalidate::Listed;
@@ -84,6 +89,14 @@ pub struct Cache {
     embedder: Arc<dyn Embedder>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    entries_made: AtomicU64,
+    /// The folder that it is kept in; held while a snapshot is written, and taken before the state's lock.
+    disk: Mutex<Option<Disk>>,
+    is_durable: AtomicBool,
+    is_strict: bool,
+    /// Whether memory holds something that the disk was not told.
+    is_behind: AtomicBool,
+    fault: Mutex<Option<String>>,
 }
 
 impl Cache {
@@ -92,9 +105,6 @@ impl Cache {
     /// # Errors
     /// `Config` where a value is out of its range, `Internal` where the system gives no random bytes.
     pub fn new(config: CacheConfig, embedder: Arc<dyn Embedder>, clock: Arc<dyn Clock>) -> Result<Self> {
-        let mut key = [0; 16];
-        getrandom::fill(&mut key)
-            .map_err(|error| Error::new(ErrorKind::Internal, format!("the system gave no random bytes: {error}")))?;
         for (name, threshold) in [
             ("similarity_threshold", config.similarity_threshold),
             ("slot_similarity_threshold", config.slot_similarity_threshold),
@@ -104,7 +114,19 @@ impl Cache {
                 return Err(Error::new(ErrorKind::Config, context));
             }
         }
-        Ok(Self { config, key: FingerprintKey::new(key), embedder, clock, state: Mutex::default() })
+        Ok(Self {
+            config,
+            key: FingerprintKey::new(random_key()?),
+            embedder,
+            clock,
+            state: Mutex::default(),
+            entries_made: AtomicU64::new(0),
+            disk: Mutex::default(),
+            is_durable: AtomicBool::new(false),
+            is_strict: false,
+            is_behind: AtomicBool::new(false),
+            fault: Mutex::default(),
+        })
     }
 
     /// The stored answer to a request, or `None`.
@@ -199,7 +221,7 @@ impl Cache {
     /// Gives the id of the new entry, or `None` where it is larger than the whole budget, or too old already.
     ///
     /// # Errors
-    /// `Config` where a source or a tag is no name.
+    /// `Config` where a source or a tag is no name; `Cache` where the disk refused and the cache is strict.
     pub fn put(&self, analysis: &Analysis, answer: Answer, options: PutOptions) -> Result<Option<u128>> {
         select::check_names("sources", &options.sources)?;
         select::check_names("tags", &options.tags)?;
@@ -211,8 +233,9 @@ impl Cache {
         let born_ms = options.born_ms.map_or(now_ms, |born_ms| born_ms.min(now_ms));
         let ttl_ms = options.ttl_ms.or(self.config.ttl_ms);
         let body = request.body();
-        let mut entry = Entry {
-            id: 0,
+        let id = self.key.entry_id(self.entries_made.fetch_add(1, Ordering::Relaxed));
+        let entry = Entry {
+            id,
             fingerprint,
             partition: probe.as_ref().map_or(0, |probe| probe.partition),
             signature: probe.as_ref().map_or_else(LexicalSignature::default, |probe| probe.signature),
@@ -230,19 +253,20 @@ impl Cache {
         };
         let row = 2 * self.embedder.dim() * size_of::<f32>() + size_of::<FlatIndex>();
         let is_too_large = entry.heap_bytes() + row > self.config.max_bytes;
-        let mut dropped = Dropped::new();
-        let mut state = self.state.lock();
         if is_too_large || now_ms >= entry.expires_ms {
-            state.stats.too_large += u64::from(is_too_large);
+            self.state.lock().stats.too_large += u64::from(is_too_large);
             return Ok(None);
         }
-        let id = self.key.entry_id(state.entries_made);
-        entry.id = id;
-        state.entries_made += 1;
-        state.insert(entry, probe.as_ref().map(|probe| &probe.vector[..]), &mut dropped);
+        let vector = probe.as_ref().map(|probe| &probe.vector[..]);
+        let record = self.is_durable.load(Ordering::Relaxed).then(|| records::put(&entry, vector));
+        let mut dropped = Dropped::new();
+        let mut state = self.state.lock();
+        state.insert(entry, vector, &mut dropped);
         state.stats.stored += 1;
         state.evict(self.config.max_bytes, &mut dropped);
+        let ticket = record.and_then(|record| state.log(&record));
         drop(state); // before the evicted entries are
+        self.commit(ticket)?;
         Ok(Some(id))
     }
 
@@ -254,12 +278,16 @@ impl Cache {
     }
 
     /// Removes every entry.
-    pub fn clear(&self) {
-        let old = {
-            let mut state = self.state.lock();
-            state.emptied()
-        };
+    ///
+    /// # Errors
+    /// `Cache` where the disk could not be told; the entries may come back with the next process then.
+    pub fn clear(&self) -> Result<()> {
+        let mut state = self.state.lock();
+        let ticket = state.log(&records::clear());
+        let old = state.emptied();
+        drop(state);
         drop(old);
+        self.commit_removal(ticket)
     }
 
     /// How many entries it holds.
@@ -316,6 +344,15 @@ impl Cache {
     }
 }
 
+fn random_key() -> Result<[u8; 16]> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key)
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("the system gave no random bytes: {error}")))?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod durable_tests;
 #[cfg(test)]
 mod invalidate_tests;
 #[cfg(test)]

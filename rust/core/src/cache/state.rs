@@ -12,6 +12,7 @@ use super::stats::CacheStats;
 use crate::features::LexicalSignature;
 use crate::heap;
 use crate::index::{FlatIndex, Neighbour};
+use crate::store::journal::Journal;
 use crate::store::{self, Slot};
 
 /// What the cache stores.
@@ -36,7 +37,8 @@ pub(super) struct State {
     rows: Vec<u32>,
     pub(super) index_bytes: usize,
     pub(super) anchors: Anchors,
-    pub(super) entries_made: u64,
+    /// Where changes are written down, if anywhere.
+    pub(super) journal: Option<Arc<Journal>>,
     pub(super) stats: CacheStats,
 }
 
@@ -58,7 +60,7 @@ pub(super) struct Now {
 }
 
 impl Now {
-    fn is_live(self, entry: &Entry) -> bool {
+    pub(super) fn is_live(self, entry: &Entry) -> bool {
         self.now_ms < entry.expires_ms && entry.born_ms <= self.now_ms.saturating_add(SKEW_MS)
     }
 
@@ -161,6 +163,12 @@ impl State {
         }
     }
 
+    /// The vector of the entry in a slot, at unit length.
+    pub(super) fn vector(&self, slot: Slot) -> Option<&[f32]> {
+        let row = *self.rows.get(slot as usize)?;
+        self.partitions.get(&self.store.get(slot)?.partition)?.row(row as usize)
+    }
+
     fn set_row(&mut self, slot: Slot, row: usize) {
         if self.rows.len() <= slot as usize {
             self.rows.resize(slot as usize + 1, u32::MAX);
@@ -192,10 +200,10 @@ impl State {
         Some(entry)
     }
 
-    /// Lets go of every entry, and gives what held them. Ids go on, for none is used twice, and so does what was marked.
+    /// Lets go of every entry, and gives what held them. What was marked stays.
     pub(super) fn emptied(&mut self) -> Self {
-        let anchors = std::mem::take(&mut self.anchors);
-        let fresh = Self { anchors, entries_made: self.entries_made, stats: self.stats, ..Self::default() };
+        let (anchors, journal) = (std::mem::take(&mut self.anchors), self.journal.take());
+        let fresh = Self { anchors, journal, stats: self.stats, ..Self::default() };
         std::mem::replace(self, fresh)
     }
 

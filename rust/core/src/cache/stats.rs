@@ -37,6 +37,14 @@ pub struct CacheStats {
     pub evicted: u64,
     /// Entries found past their time.
     pub expired: u64,
+    /// Entries read from the disk when the cache was opened.
+    pub loaded: u64,
+    /// Snapshots written.
+    pub snapshots: u64,
+    /// Faults of the disk; what they hit was kept in memory only.
+    pub io_faults: u64,
+    /// Bytes of the journal that were no record when it was read: a write cut short by a crash, or damage.
+    pub journal_bytes_skipped: u64,
     /// Entries held.
     pub entries: u64,
     /// Bytes held.
@@ -60,7 +68,7 @@ impl CacheStats {
     }
 
     /// Every counter with its name, misses included.
-    pub fn named(&self) -> [(&'static str, u64); 20] {
+    pub fn named(&self) -> [(&'static str, u64); 24] {
         [
             ("lookups", self.lookups),
             ("exact_hits", self.exact_hits),
@@ -79,6 +87,10 @@ impl CacheStats {
             ("too_large", self.too_large),
             ("evicted", self.evicted),
             ("expired", self.expired),
+            ("loaded", self.loaded),
+            ("snapshots", self.snapshots),
+            ("io_faults", self.io_faults),
+            ("journal_bytes_skipped", self.journal_bytes_skipped),
             ("entries", self.entries),
             ("bytes", self.bytes),
             ("max_bytes", self.max_bytes),

@@ -246,7 +246,7 @@ proptest! {
             let bytes: usize = state.partitions.values().map(FlatIndex::bytes).sum();
             prop_assert_eq!(bytes, state.index_bytes);
         }
-        cache.clear();
+        cache.clear().unwrap();
         prop_assert_eq!((cache.len(), cache.stats().bytes), (0, 0));
     }
 }

@@ -1,8 +1,12 @@
 //! Entries: what is stored, under which fingerprint, for how long, and what goes first when the bytes run out.
 
+pub mod codec;
+pub mod directory;
 mod entry;
 pub mod eviction;
+pub mod journal;
 mod labels;
+pub mod snapshot;
 
 use std::sync::Arc;
 
