@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from compound_fast.config import Config
+
 USAGE = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
 
 
@@ -72,6 +74,13 @@ class Loopback:
             asyncio.start_server(self._serve, "127.0.0.1", 0), self._loop
         ).result()
         self.base_url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+
+    @classmethod
+    def closed(cls) -> Loopback:
+        """Return a server that has gone: its address refuses connections."""
+        server = cls()
+        server.close()
+        return server
 
     def close(self) -> None:
         """Stop, and leave no task or socket behind."""
@@ -172,9 +181,39 @@ def stream(
     return behave
 
 
+def config(server: Loopback, *, fallback: Loopback | None = None, **provider: object) -> Config:
+    """Return a configuration of one model on `server`, and a second one to fall back to where there is a server."""
+    settings = {"connect_timeout_s": 1, "idle_timeout_s": 1, "timeout_s": 5, **provider}
+    values = {
+        "version": 1,
+        "providers": {"first": {"kind": "openai_compatible", "base_url": server.base_url, **settings}},
+        "models": {
+            "small": {
+                "provider": "first",
+                "upstream_model": "real-1",
+                "tier": "weak",
+                "price": {"input": 1, "output": 2},
+            }
+        },
+        "baseline": "small",
+    }
+    if fallback is not None:
+        values["providers"]["second"] = {"kind": "openai_compatible", "base_url": fallback.base_url, **settings}
+        values["models"]["large"] = {"provider": "second", "tier": "strong", "price": {"input": 10, "output": 20}}
+    return Config.from_mapping(values)
+
+
 @pytest.fixture
 def loopback() -> Iterator[Loopback]:
     """A server of the test's own, that answers politely until `script` says otherwise."""
+    server = Loopback()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def second():
+    """Another server, for what falls back to it."""
     server = Loopback()
     yield server
     server.close()

@@ -10,14 +10,14 @@ import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from compound_fast.errors import ClientError
 
-__all__ = ["CLOSED", "BackgroundLoop"]
+__all__ = ["CLOSED", "BackgroundLoop", "Generators", "end_all"]
 
 T = TypeVar("T")
-Generators = weakref.WeakSet[AsyncGenerator[Any, None]]
+Generators: TypeAlias = weakref.WeakSet[AsyncGenerator[Any, None]]
 
 CLOSED = "the client is closed; make another one, or close it later"
 _LONGEST_GOODBYE_S = 10.0  # at exit only; what is under way is cancelled, and takes no longer than to notice
@@ -130,6 +130,13 @@ class BackgroundLoop:
         return self._loop
 
 
+async def end_all(generators: Generators) -> None:
+    """End each of the generators that is not inside a step; what it raises is its own affair."""
+    # One after the other, and before `shutdown_asyncgens`: each ends those inside it, which must not be ended twice.
+    for generator in list(generators):
+        await asyncio.gather(generator.aclose(), return_exceptions=True)
+
+
 def _serve(loop: asyncio.AbstractEventLoop, still_open: Generators, at_end: Callable[[], Awaitable[None]]) -> None:
     """Body of the thread: run the loop until it is stopped, then end what is on it."""
     try:
@@ -145,9 +152,7 @@ async def _wind_up(still_open: Generators, at_end: Callable[[], Awaitable[None]]
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    # The outermost, one after the other: it ends those inside it, which would otherwise be ended twice at once.
-    for generator in list(still_open):
-        await asyncio.gather(generator.aclose(), return_exceptions=True)
+    await end_all(still_open)
     await asyncio.get_running_loop().shutdown_asyncgens()
     await at_end()
 

@@ -9,8 +9,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, cast
 
 from compound_fast._arguments import LONGEST_TTL_S, SHORTEST_TTL_S, check_number, is_number, shown
-from compound_fast.errors import CacheError, ConfigError
-from compound_fast.types import to_json
+from compound_fast.errors import CacheError, ConfigError, TextError
+from compound_fast.request import to_json
 
 if TYPE_CHECKING:
     from compound_fast import _core
@@ -74,15 +74,10 @@ def to_stored(response: object) -> tuple[str, bytes]:
             raise CacheError(f"the response is a JSON {type(parsed).__name__}; an object or a string is an answer")
         return "bytes", response
     form = "str" if isinstance(response, str) else "dict"
-    what = f"the response is a {type(response).__name__} that has no JSON form"
     try:
         stored = to_json(response)
-    except UnicodeEncodeError:
-        raise CacheError(f"{what}: it holds a lone surrogate; remove or replace it") from None
-    except RecursionError:
-        raise CacheError(f"{what}: it is nested too deeply") from None
-    except (TypeError, ValueError) as error:
-        raise CacheError(f"{what}: {error}") from None
+    except TextError as error:
+        raise CacheError(f"the response, a {type(response).__name__}, {error}") from None
     if form == "dict" and not stored.startswith(b"{"):
         raise CacheError(f"the response is a {type(response).__name__}; a str, a completion or its bytes is an answer")
     return form, stored

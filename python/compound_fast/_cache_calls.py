@@ -11,7 +11,7 @@ from compound_fast._cache_answers import check_age, check_ttl, from_stored, log_
 from compound_fast._cache_entries import check_names
 from compound_fast._cache_flight import Flights, Landed, Leading
 from compound_fast.errors import ConfigError
-from compound_fast.types import to_request
+from compound_fast.request import to_request
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from compound_fast import _core
     from compound_fast._cache_answers import Hit
     from compound_fast._core import Cache
-    from compound_fast.types import RequestLike
+    from compound_fast.request import RequestLike
 
 __all__ = ["Calls", "Served"]
 

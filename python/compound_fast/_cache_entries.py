@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from compound_fast._arguments import check_text, shown
 from compound_fast.errors import CacheError, CompoundFastError, ConfigError
-from compound_fast.types import to_json, to_request
+from compound_fast.request import to_json, to_request
 
 if TYPE_CHECKING:
     import os

@@ -17,7 +17,7 @@ from compound_fast._cache_calls import Calls, Served
 from compound_fast._cache_entries import CacheEntry, Entries, check_names
 from compound_fast._cache_flight import Flights
 from compound_fast.errors import ConfigError
-from compound_fast.types import to_request
+from compound_fast.request import to_request
 
 if TYPE_CHECKING:
     import os
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from compound_fast.config import Config
-    from compound_fast.types import ChatCompletion, JsonObject, RequestLike, SdkObject
+    from compound_fast.request import RequestLike, SdkObject
+    from compound_fast.types import ChatCompletion, JsonObject
 
 __all__ = ["CacheEntry", "Hit", "SemanticCache", "Served"]
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, Unpack, overload
 
 from compound_fast._arguments import shown
-from compound_fast._background import CLOSED, BackgroundLoop
+from compound_fast._background import CLOSED, BackgroundLoop, Generators, end_all
 from compound_fast._config_block import nearest
 from compound_fast.config import Config
 from compound_fast.errors import ClientError, ConfigError
 from compound_fast.pipeline import Pipeline
-from compound_fast.types import CallOptions, ChatCompletion, ChatCompletionChunk, JsonObject, Messages, to_body
+from compound_fast.request import Messages, to_body
+from compound_fast.types import CallOptions, ChatCompletion, ChatCompletionChunk, JsonObject
 
 __all__ = ["AsyncClient", "AsyncStream", "Client", "CompletionParams", "Stream"]
 
@@ -99,11 +101,11 @@ class AsyncClient:
         self.chat = AsyncChat(self.pipeline)
 
     async def aclose(self) -> None:
-        """Close the running event loop's connections, and the ledger; a later call is a `ClientError`.
+        """End open streams, close the running event loop's connections and the ledger; a later call is a `ClientError`.
 
-        It waits for no call and ends no stream: cancel the tasks of yours that are still inside one.
+        It waits for no call: cancel the tasks of yours that are still inside one.
         """
-        self.chat.completions.is_closed = True
+        await self.chat.completions.close()
         await self.pipeline.aclose()
 
     async def __aenter__(self) -> Self:
@@ -127,7 +129,13 @@ class AsyncCompletions:
 
     def __init__(self, pipeline: Pipeline) -> None:
         self._pipeline = pipeline
-        self.is_closed = False
+        self._is_closed = False
+        self._open: Generators = weakref.WeakSet()
+
+    async def close(self) -> None:
+        """End the streams that are open, and refuse later calls."""
+        self._is_closed = True
+        await end_all(self._open)
 
     @overload
     async def create(
@@ -189,11 +197,13 @@ class AsyncCompletions:
         TextError, NoCandidateError, DispatchError, ResponseValidationError
             See `Pipeline.complete`.
         """
-        if self.is_closed:
+        if self._is_closed:
             raise ClientError(CLOSED)
         body, options = _call(messages, model, stream, compound, extra_body, params)
         if stream:
-            return AsyncStream(self._pipeline.stream(body, options))
+            chunks = self._pipeline.stream(body, options)
+            self._open.add(chunks)
+            return AsyncStream(chunks)
         return await self._pipeline.complete(body, options)
 
 

@@ -26,6 +26,7 @@ from compound_fast._config_routing import (
     read_models,
     read_routing,
 )
+from compound_fast._keys import read_key
 from compound_fast.errors import ConfigError
 
 __all__ = [
@@ -105,15 +106,11 @@ class ProviderConfig:
         Raises
         ------
         ConfigError
-            If the variable is not set.
+            If the variable is not set, or holds anything but visible ASCII characters.
         """
         if self.api_key is None:
             return None
-        name = self.api_key.removeprefix("env:")
-        key = os.environ.get(name)
-        if not key:
-            raise ConfigError(f"providers.{self.name}.api_key: the environment variable {name} is not set")
-        return key
+        return read_key(self.api_key.removeprefix("env:"), place=f"providers.{self.name}.api_key")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

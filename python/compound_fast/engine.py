@@ -58,7 +58,7 @@ class Engine:
             If no model can take it.
         """
         if not isinstance(body, bytes):
-            raise TextError(f"the body is a {type(body).__name__}, not bytes; types.to_body makes them of other forms")
+            raise TextError(f"the body is a {type(body).__name__}, not bytes; request.to_body makes them of others")
         return self._core.decide(
             body, tenant=check_text("tenant", tenant), namespace=check_text("namespace", namespace)
         )

@@ -104,13 +104,25 @@ class DispatchError(CompoundFastError):
         Which attempt failed, counted from 1.
     retryable : bool
         Whether the same request may succeed when sent again.
+    may_be_billed : bool
+        Whether a model may have read the request, so that the provider may bill it, though nobody says how much. False
+        where no connection was made, and where the provider refused.
     """
 
-    def __init__(self, message: str, *, provider: str, attempt: int = 1, retryable: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        provider: str,
+        attempt: int = 1,
+        retryable: bool = False,
+        may_be_billed: bool = True,
+    ) -> None:
         super().__init__(message)
         self.provider = provider
         self.attempt = attempt
         self.retryable = retryable
+        self.may_be_billed = may_be_billed
 
 
 class ProviderTimeoutError(DispatchError):
@@ -133,7 +145,8 @@ class ProviderStatusError(DispatchError):
     def __init__(
         self, message: str, *, provider: str, status_code: int, attempt: int = 1, retryable: bool = False
     ) -> None:
-        super().__init__(message, provider=provider, attempt=attempt, retryable=retryable)
+        billed = status_code < 300  # a success of another kind than asked for is no refusal
+        super().__init__(message, provider=provider, attempt=attempt, retryable=retryable, may_be_billed=billed)
         self.status_code = status_code
 
 
@@ -175,7 +188,8 @@ class AllCandidatesFailedError(DispatchError):
     """
 
     def __init__(self, message: str, *, provider: str, errors: tuple[CompoundFastError, ...]) -> None:
-        super().__init__(message, provider=provider, attempt=len(errors), retryable=False)
+        billed = any(getattr(error, "may_be_billed", True) for error in errors)
+        super().__init__(message, provider=provider, attempt=len(errors), may_be_billed=billed)
         self.errors = errors
 
 
@@ -186,11 +200,15 @@ class ResponseValidationError(CompoundFastError):
     ----------
     path : str
         Where in the response the fault is, as in ``choices[0].message``.
+    billed_tokens : tuple of int, or None
+        What the provider said that the refused answer used, and bills: input, output, and how much of the input it had
+        cached. None where it did not say.
     """
 
-    def __init__(self, message: str, *, path: str) -> None:
+    def __init__(self, message: str, *, path: str, billed_tokens: tuple[int, int, int] | None = None) -> None:
         super().__init__(message)
         self.path = path
+        self.billed_tokens = billed_tokens
 
 
 class ClientError(CompoundFastError, RuntimeError):

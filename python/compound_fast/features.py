@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from compound_fast._core import Features, Request
-from compound_fast.types import to_body
+from compound_fast.request import to_body
 
 if TYPE_CHECKING:
-    from compound_fast.types import RequestLike
+    from compound_fast.request import RequestLike
 
 __all__ = ["Features", "extract"]
 

@@ -33,9 +33,13 @@ class LedgerRow:
     model, provider : str
         Who answered, now or when it was stored; for a failure, the last one asked.
     input_tokens, output_tokens : int
-        As the provider billed them; counted here where it did not say.
+        Of the answer, as the provider billed them; counted here where it did not say.
     cost_nano_usd, baseline_nano_usd : int or None
-        Nano-dollars: what it cost, and the same tokens at the baseline model. None where unknown.
+        Nano-dollars: what all attempts together cost, each at its own model's price; and the answer's tokens at the
+        baseline model. None where unknown.
+    failed_cost_nano_usd : int or None
+        What of `cost_nano_usd` the attempts cost that gave no answer. None where one of them may have been billed and
+        nobody says how much.
     decision_us, end_to_end_us : float
         Wall time to the hit or route, and of the whole call.
     latency_ms : float or None
@@ -59,6 +63,7 @@ class LedgerRow:
     baseline_nano_usd: int | None
     decision_us: float
     end_to_end_us: float
+    failed_cost_nano_usd: int | None = 0
     latency_ms: float | None = None
     attempts: int = 0
     entry_id: str | None = None
@@ -114,14 +119,14 @@ class Ledger:
         return _cost_nano(self._baseline, usage)
 
     def record(self, row: LedgerRow) -> None:
-        """Add one request."""
+        """Add one request; to the totals a baseline only where the cost is known: both sums are over the same ones."""
         self._meter.record(
             served_from=row.served_from,
             model=row.model,
             input_tokens=row.input_tokens,
             output_tokens=row.output_tokens,
             cost_nano=row.cost_nano_usd,
-            baseline_nano=row.baseline_nano_usd,
+            baseline_nano=None if row.cost_nano_usd is None else row.baseline_nano_usd,
             decision_us=row.decision_us,
             end_to_end_us=row.end_to_end_us,
         )
@@ -148,7 +153,7 @@ class Ledger:
         for column in _COLUMNS:
             value = getattr(row, column)
             values[column] = round(value, 3) if column.endswith(("_us", "_ms")) and value is not None else value
-        line = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
         try:
             written = os.write(file, line)
         except OSError as error:

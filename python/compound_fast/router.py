@@ -11,12 +11,13 @@ from compound_fast._arguments import shown
 from compound_fast._config_routing import read_model, read_routing
 from compound_fast.config import Config, ModelConfig, RoutingConfig
 from compound_fast.errors import ConfigError
-from compound_fast.types import to_request
+from compound_fast.request import to_request
 
 if TYPE_CHECKING:
     import os
 
-    from compound_fast.types import JsonObject, RequestLike
+    from compound_fast.request import RequestLike
+    from compound_fast.types import JsonObject
 
 __all__ = ["Router"]
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 
 from compound_fast._core import TokenCount, Tokenizer, count_request, count_text, fit_request
 from compound_fast.errors import ConfigError
-from compound_fast.types import to_body
+from compound_fast.request import to_body
 
 __all__ = ["Cut", "Fit", "TokenCount", "Tokenizer", "count_tokens", "fit"]
 

@@ -1,15 +1,13 @@
-"""What goes in and what comes out: requests, completions in the OpenAI shape, and what compound_fast adds to them."""
+"""What a call may ask and what comes out: completions in the OpenAI shape, and what compound_fast adds to them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, cast
 
-from compound_fast import _core
-from compound_fast._arguments import LONGEST_TTL_S, SHORTEST_TTL_S, check_number, check_text, shown
-from compound_fast.errors import ConfigError, ResponseValidationError, TextError
+from compound_fast._arguments import LONGEST_TTL_S, SHORTEST_TTL_S, check_number, check_text, is_number, shown
+from compound_fast.errors import ConfigError, ResponseValidationError
 
 __all__ = [
     "CallOptions",
@@ -20,111 +18,18 @@ __all__ = [
     "ChunkChoice",
     "CompoundInfo",
     "JsonObject",
-    "Messages",
-    "RequestLike",
-    "SdkObject",
     "ServedFrom",
     "Usage",
-    "to_body",
-    "to_json",
-    "to_request",
 ]
 
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object as `json.loads` gives it."""
 
-Messages: TypeAlias = "Sequence[Mapping[str, Any] | ChatMessage | SdkObject]"
-"""A conversation: turns in the OpenAI shape, answers among them as they were returned."""
-
-RequestLike: TypeAlias = "str | bytes | Mapping[str, Any] | Messages"
-"""A request: one user turn, a body as JSON bytes (never re-encoded), a body, or a list of messages."""
-
-
-class SdkObject(Protocol):
-    """An object of OpenAI's SDK, or of another that is built on pydantic."""
-
-    def model_dump(self, *, mode: str, exclude_unset: bool) -> dict[str, Any]:
-        """Return the object as a dict, as it came."""
-        ...
-
+MOST_TOKENS = 2**32 - 1
+"""Most tokens of one answer, input and output: a usage beyond is a fault of the provider."""
 
 ServedFrom: TypeAlias = Literal["exact", "semantic", "model"]
 """Which tier gave the answer."""
-
-
-def to_json(value: object) -> bytes:
-    """Return `value` as compact JSON in UTF-8; messages and completions, ours or an SDK's, are written as they came.
-
-    Raises
-    ------
-    TypeError, ValueError, RecursionError
-        If it has no JSON form; only a `UnicodeEncodeError` holds more of the value than its type.
-    """
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
-
-
-def _plain(value: object) -> object:
-    """Return what JSON knows for what it does not know."""
-    if isinstance(value, ChatMessage):
-        return {name: part for name in ChatMessage.__slots__ if (part := getattr(value, name)) is not None}
-    if isinstance(value, (ChatCompletion, ChatCompletionChunk)):
-        return value.raw
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
-        return list(value)
-    dump = getattr(value, "model_dump", None)  # the objects of OpenAI's SDK, and of others that are built on pydantic
-    if callable(dump):
-        try:
-            return dump(mode="json", exclude_unset=True)
-        except Exception:  # noqa: BLE001 - whatever it raises may hold the text
-            raise TypeError(f"model_dump() of {type(value).__name__} failed") from None
-    raise TypeError(f"{type(value).__name__} is not JSON")
-
-
-def to_body(request: RequestLike) -> bytes:
-    """Return `request` as the JSON bytes of an OpenAI chat-completion body.
-
-    Bytes pass through untouched; everything else costs one JSON encoding.
-
-    Raises
-    ------
-    TextError
-        If the request is none of the four forms, or holds text that is not UTF-8 (a lone surrogate).
-    """
-    if isinstance(request, bytes):
-        return request
-    if isinstance(request, str):
-        body: object = {"messages": [{"role": "user", "content": request}]}
-    elif isinstance(request, Mapping):
-        body = request
-    elif isinstance(request, Sequence):
-        body = {"messages": request}
-    else:
-        raise TextError(
-            f"a request is a str, a list of messages, a body (dict) or its JSON bytes; got {type(request).__name__}"
-        )
-    # Each `from None`: the cause would hold the prompt.
-    try:
-        return to_json(body)
-    except UnicodeEncodeError:
-        raise TextError("the request holds a lone surrogate, which has no UTF-8 form; remove or replace it") from None
-    except RecursionError:
-        raise TextError("the request has no JSON form: it is nested too deeply") from None
-    except (TypeError, ValueError) as error:
-        raise TextError(f"the request has no JSON form: {error}") from None
-
-
-def to_request(request: RequestLike, *, tenant: str, namespace: str) -> _core.Request:
-    """Return `request` as the core reads it.
-
-    Raises
-    ------
-    TextError
-        If it is not a chat request, or `tenant` or `namespace` is not text.
-    """
-    body = to_body(request)
-    return _core.Request(body, tenant=check_text("tenant", tenant), namespace=check_text("namespace", namespace))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,8 +56,7 @@ class CallOptions:
         check_text("compound option tenant", self.tenant)
         check_text("compound option namespace", self.namespace)
         if self.cache not in ("default", "no-cache", "no-store", "off"):
-            what = f"compound option cache={shown(self.cache)}"
-            raise ConfigError(f"{what} is none of default, no-cache, no-store, off")
+            raise ConfigError(f"compound option cache={shown(self.cache)} is none of default, no-cache, no-store, off")
         if self.ttl_s is not None:
             check_number("compound option ttl_s", self.ttl_s, least=SHORTEST_TTL_S, most=LONGEST_TTL_S)
 
@@ -211,7 +115,7 @@ class Usage:
         cached = (details.get("cached_tokens") if isinstance(details, dict) else None) or 0
         if type(prompt_tokens) is not int or type(completion_tokens) is not int or type(cached) is not int:
             return None
-        if completion_tokens < 0 or not 0 <= cached <= prompt_tokens:
+        if completion_tokens < 0 or not 0 <= cached <= prompt_tokens or prompt_tokens + completion_tokens > MOST_TOKENS:
             return None
         return cls(prompt_tokens, completion_tokens, cached)
 
@@ -229,9 +133,10 @@ class CompoundInfo:
     simulated : bool
         Whether a simulated provider wrote it.
     cost_usd : float or None
-        What this call cost, in dollars; 0.0 for a hit, None where the model has no price.
+        What this call cost, in dollars, with the attempts that failed; 0.0 for a hit, None where a model has no price,
+        or an attempt may have been billed and nobody says how much.
     cost_saved_usd : float or None
-        For a hit: what the stored answer had cost.
+        For a hit: what the stored answer had cost, without the attempts that failed before it.
     entry_id : str or None
         The entry served, or the one just made; None when nothing was stored.
     similarity : float or None
@@ -320,9 +225,9 @@ class ChatCompletion:
             for position, choice in enumerate(raw["choices"])
         ]
         return cls(
-            id=str(raw.get("id", "")),
+            id=_text(raw.get("id"), ""),
             created=_whole(raw.get("created")),
-            model=str(raw.get("model", compound.model)),
+            model=_text(raw.get("model"), compound.model),
             choices=choices,
             usage=usage,
             compound=compound,
@@ -336,7 +241,14 @@ class ChatCompletion:
 
 def _whole(value: object) -> int:
     """Return a number of seconds as an int; 0 for what is none."""
-    return int(value) if isinstance(value, (int, float)) else 0
+    return int(value) if isinstance(value, (int, float)) and is_number(value, least=0, most=2**53) else 0
+
+
+def _text(value: object, default: str) -> str:
+    """Return a scalar as text; `default` for null and for what is none."""
+    if isinstance(value, str):
+        return value
+    return default if value is None or isinstance(value, (dict, list)) else str(value)
 
 
 def _message(raw: Mapping[str, Any]) -> ChatMessage:
@@ -346,7 +258,7 @@ def _message(raw: Mapping[str, Any]) -> ChatMessage:
             f"content is a {type(content).__name__}, not text", path="choices[].message.content"
         )
     return ChatMessage(
-        role=str(raw.get("role", "assistant")),
+        role=_text(raw.get("role"), "assistant"),
         content=content,
         tool_calls=cast("list[JsonObject] | None", raw.get("tool_calls")),
         refusal=raw.get("refusal"),
@@ -387,9 +299,9 @@ class ChatCompletionChunk:
             for position, choice in enumerate(raw.get("choices") or ())
         ]
         return cls(
-            id=str(raw.get("id", "")),
+            id=_text(raw.get("id"), ""),
             created=_whole(raw.get("created")),
-            model=str(raw.get("model", "")),
+            model=_text(raw.get("model"), ""),
             choices=choices,
             usage=Usage.from_raw(raw.get("usage")),
             compound=compound,

@@ -10,7 +10,7 @@ from compound_fast._core import Request
 from compound_fast.config import Config
 from compound_fast.dispatch import ChunkAssembler
 from compound_fast.providers import ProviderCall, make_providers
-from compound_fast.types import to_body
+from compound_fast.request import to_body
 from compound_fast.validation import check_completion
 from loopback import answer, events, stream
 

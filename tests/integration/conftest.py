@@ -1,5 +1,5 @@
-"""The server on the loopback interface that these tests talk to."""
+"""The servers on the loopback interface that these tests talk to."""
 
-from loopback import loopback
+from loopback import loopback, second
 
-__all__ = ["loopback"]
+__all__ = ["loopback", "second"]

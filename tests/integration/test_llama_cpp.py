@@ -6,7 +6,7 @@ import pytest
 
 from compound_fast.config import Config
 from compound_fast.pipeline import Pipeline
-from compound_fast.types import to_body
+from compound_fast.request import to_body
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import assert_type
 
+import pydantic
+
 import compound_fast as cf
 from compound_fast._core import CacheHit, Request
+
+
+class Turn(pydantic.BaseModel):
+    """As the objects of OpenAI's SDK are made."""
+
+    role: str
+    content: str
 
 
 def client() -> None:
@@ -16,6 +25,10 @@ def client() -> None:
         assert_type(reply.choices[0].message.content, str | None)
         assert_type(reply.compound.cost_usd, float | None)
         assert_type(reply.usage.total_tokens, int)
+        again = client.chat.completions.create(
+            messages=[reply.choices[0].message, Turn(role="user", content="And?"), {"role": "user", "content": "Hi"}]
+        )
+        assert_type(again, cf.ChatCompletion)
         for chunk in client.chat.completions.create(messages=[{"role": "user", "content": "Hi"}], stream=True):
             assert_type(chunk, cf.ChatCompletionChunk)
 
@@ -33,6 +46,9 @@ def rooms() -> None:
     hit = cache.get("Hi", tenant="acme")
     assert_type(hit, cf.Hit | None)
     assert_type(cache.put("Hi", "Hello"), str | None)
+    assert_type(cache.put("Hi", cf.Client().chat.completions.create(messages=[])), str | None)
+    assert_type(cache.put("Hi", Turn(role="assistant", content="Hello")), str | None)
+    assert_type(cf.Router([{"name": "m", "tier": "weak"}], policy={"rules": []}), cf.Router)
     router = cf.Router.from_config("compound.yaml")
     assert_type(router.route("Hi"), cf.RouteDecision)
     decision = cf.Engine(cache=cache, router=router).decide(b"{}")

@@ -179,12 +179,12 @@ def test_a_cost_that_is_no_price_is_refused_and_named(cost: object) -> None:
 @pytest.mark.parametrize(
     ("response", "words"),
     [
-        ({"score": float("nan")}, "no JSON form: Out of range float"),
+        ({"score": float("nan")}, "no JSON form: it holds NaN"),
         ({"text": "\ud800"}, "lone surrogate"),
         ("\ud800", "lone surrogate"),
         ([1], "is a list; a str, a completion or its bytes"),
         (7, "is a int; a str"),
-        (bytearray(b"{}"), "bytearray that has no JSON form"),
+        (bytearray(b"{}"), "a bytearray, has no JSON form"),
         (b"plain text", "bytes that are not JSON; give its text as a str"),
         (b'{"score": NaN}', "not JSON"),
         (b"\xff", "not JSON"),

@@ -16,7 +16,7 @@ from dataclasses import replace
 import pytest
 
 import compound_fast as cf
-from compound_fast.config import TIERS, SimulatedConfig
+from compound_fast.config import TIERS, LedgerConfig, SimulatedConfig
 
 # Its models take ten minutes.
 SLOW = replace(
@@ -348,6 +348,19 @@ async def test_a_closed_async_client_refuses_calls():
     for stream in (False, True):
         with pytest.raises(cf.ClientError, match="the client is closed"):
             await client.chat.completions.create(**ASK, stream=stream)
+
+
+async def test_an_async_stream_that_is_open_at_close_is_booked(tmp_path):
+    """Closing ends it, before the ledger's file is closed."""
+    path = tmp_path / "rows.jsonl"
+    async with cf.AsyncClient(replace(cf.Config.default(), ledger=LedgerConfig(path=str(path)))) as client:
+        stream = await client.chat.completions.create(**ASK, stream=True)
+        await anext(aiter(stream))
+        await client.chat.completions.create(**ASK, stream=True)
+
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(row["served_from"], row["finish_reason"]) for row in rows] == [("model", None)]
+    assert [chunk async for chunk in stream] == []
 
 
 async def test_async_calls_run_side_by_side():

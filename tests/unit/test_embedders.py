@@ -58,6 +58,32 @@ def test_a_refusal_is_a_dispatch_error_without_texts(response: httpx.Response, *
     assert "secret-key" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        None, 3, [3], [{"index": 0}], [{"index": 0, "embedding": "x"}], [{"index": 0, "embedding": [[1.0]]}],
+        [{"index": 0, "embedding": []}], [{"index": 0, "embedding": ["x"]}], [{"index": 0, "embedding": [1e39]}],
+        [{"index": 0, "embedding": [10**400]}], [{"index": 0, "embedding": [1]}, {"index": "1", "embedding": [1]}],
+        [{"index": 0, "embedding": [1]}, {"index": 1, "embedding": [1, 2]}],
+    ],
+)  # fmt: skip
+def test_an_answer_that_holds_no_vectors_is_a_dispatch_error(data: object) -> None:
+    """Whatever shape a server sends, the error is ours, and asking again may help."""
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=json.dumps({"data": data}).encode()))
+    embedder = OpenAIEmbedder("m", base_url="http://host/v1", transport=transport)
+
+    with pytest.raises(DispatchError) as raised:
+        embedder.embed_batch(["a", "b"] if isinstance(data, list) and len(data) == 2 else ["a"])
+    assert raised.value.retryable
+
+
+def test_a_text_that_is_not_utf8_is_refused_without_it() -> None:
+    """A lone surrogate has no form that could be sent; the error is not chained to one that holds the text."""
+    with pytest.raises(TextError) as raised:
+        OpenAIEmbedder("m", base_url="http://host/v1", transport=server([])).embed("private \ud800")
+    assert raised.value.__suppress_context__
+
+
 def test_a_batch_of_none_is_refused() -> None:
     """The number of texts a call is at least one."""
     with pytest.raises(ConfigError, match="batch=0"):

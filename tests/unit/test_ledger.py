@@ -13,7 +13,8 @@ from compound_fast.config import Config, LedgerConfig
 from compound_fast.errors import ConfigError
 from compound_fast.ledger import Ledger, LedgerRow
 from compound_fast.pipeline import Pipeline
-from compound_fast.types import CallOptions, Usage, to_body
+from compound_fast.request import to_body
+from compound_fast.types import CallOptions, Usage
 
 ROW = LedgerRow(
     served_from="model", model="sim-weak", provider="simulated", tenant="a", namespace="", input_tokens=10,
@@ -105,3 +106,24 @@ def test_cached_input_is_priced_as_such():
     ledger = Ledger(Config.default())
 
     assert ledger.cost_nano("sim-weak", Usage(1_000_000, 0, 400_000)) == 600_000 * 150 + 400_000 * 75
+
+
+def test_text_that_is_no_utf8_loses_no_row(tmp_path):
+    """A lone surrogate, which a provider may send as a finish reason, is written as JSON's own escape."""
+    path = tmp_path / "ledger.jsonl"
+    ledger = Ledger(config_at(path))
+    ledger.record(dataclasses.replace(ROW, tenant="Grüße", finish_reason="\ud800"))
+    ledger.close()
+
+    row = json.loads(path.read_text(encoding="utf-8"))
+    assert (row["tenant"], row["finish_reason"]) == ("Grüße", "\ud800")
+
+
+def test_a_request_of_unknown_cost_is_in_neither_sum():
+    """Cost and baseline of the totals are over the same requests."""
+    ledger = Ledger(Config.default())
+    ledger.record(ROW)
+    ledger.record(dataclasses.replace(ROW, cost_nano_usd=None))
+
+    totals = ledger.totals()
+    assert (totals["cost_nano_usd"], totals["baseline_nano_usd"], totals["unpriced"]) == (13_500, 225_000, 1)

@@ -11,9 +11,15 @@ import yaml
 
 from compound_fast._core import ManualClock
 from compound_fast.config import Config
-from compound_fast.errors import CacheError, NoCandidateError, TextError
+from compound_fast.errors import (
+    CacheError,
+    NoCandidateError,
+    ProviderStatusError,
+    TextError,
+)
 from compound_fast.pipeline import Pipeline
-from compound_fast.types import CallOptions, to_body
+from compound_fast.request import to_body
+from compound_fast.types import CallOptions
 
 QUESTION = to_body("Where is my order?")
 
@@ -289,3 +295,26 @@ async def test_times_are_measured(pipeline):
 
     assert reply.compound.decision_us > 0
     assert totals["decision_us"]["p50"] <= totals["end_to_end_us"]["p50"]
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+async def test_two_answers_are_given_where_two_are_asked_for(pipeline, streamed):
+    """`n` is kept to, in one piece and as a stream; both are billed, stored, and served again."""
+    two = body(n=2)
+    if streamed:
+        chunks = [chunk async for chunk in pipeline.stream(two)]
+        first_compound = chunks[-1].compound
+    else:
+        first_compound = (await pipeline.complete(two)).compound
+    again = await pipeline.complete(two)
+
+    assert again.compound.served_from == "exact"
+    assert again.compound.saved_nano_usd == first_compound.cost_nano_usd > 0
+    assert [choice.index for choice in again.choices] == [0, 1]
+    assert again.choices[0].message.content != again.choices[1].message.content
+
+
+async def test_more_answers_than_a_server_gives_are_refused(pipeline):
+    """The simulated provider answers 400, as a real one does."""
+    with pytest.raises(ProviderStatusError, match=r"n=129 is outside 1\.\.128"):
+        await pipeline.complete(body(n=129, model="sim-weak"))

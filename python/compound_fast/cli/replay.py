@@ -109,7 +109,7 @@ def _sole_model(server: ProviderConfig) -> str:
     Raises
     ------
     ConfigError
-        If it lists several.
+        If it lists several, or the key is none.
     """
     import httpx  # here, so that the other commands load no HTTP client
 
@@ -187,7 +187,7 @@ class Replay:
         except CompoundFastError as error:
             self.failures[type(error).__name__] += 1
             self.last_failure = f"line {recorded.line}: {error}"
-            self.tally.failed()
+            self.tally.failed(pipeline.ledger.totals()["cost_nano_usd"])
             return True
         self.tally.answered(reply.compound, (perf_counter() - started) * 1e6)
         self.classes.note(recorded.cls, reply.compound)
@@ -209,8 +209,11 @@ class Replay:
         """Return what ``--json`` prints."""
         totals, models = self._totals, self.config.models
         cost, baseline, unpriced = totals["cost_nano_usd"], totals["baseline_nano_usd"], totals["unpriced"]
-        answered = totals["requests"] - totals["served"]["failed"]
-        priced = unpriced < answered or answered == 0
+        answering = {name: count for name, count in totals["models"].items() if count["requests"]}
+        priced = not unpriced or any(count["unpriced"] < count["requests"] for count in answering.values())
+        # A model without a price makes the priced requests a selection. A broken connection, whose cost is unknown too,
+        # does not: the sums leave it out on both sides, and `unpriced` says how often.
+        comparable = all(models[name].prices is not None for name in (*answering, self.config.baseline))
         hits = self.classes.right + self.classes.wrong
         return {
             "requests": totals["requests"],
@@ -222,9 +225,8 @@ class Replay:
             "wrong_per_hit": self.classes.wrong / hits if hits else None,
             "tokens": totals["tokens"],
             "cost_usd": cost / 1e9 if priced else None,
-            "baseline_cost_usd": baseline / 1e9 if priced else None,
-            # Where a price is unknown, the two sums are not over the same requests, and their ratio says nothing.
-            "saving": None if unpriced else 1 - cost / baseline if baseline else 0.0,
+            "baseline_cost_usd": baseline / 1e9 if priced and models[self.config.baseline].prices is not None else None,
+            "saving": (1 - cost / baseline if baseline else 0.0) if priced and comparable else None,
             "models": {name: self._model(name, counts) for name, counts in totals["models"].items()},
             "decision_us": totals["decision_us"],
             "end_to_end_us": totals["end_to_end_us"],

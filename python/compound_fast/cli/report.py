@@ -85,7 +85,7 @@ def sum_rows(figures: dict[str, Any]) -> list[list[str]]:
         wrong = "-" if figures["wrong_per_hit"] is None else f"{figures['wrong_per_hit']:.1%}"
         rows.append(["wrong per hit", wrong])
     if figures["unpriced"]:
-        rows.append(["requests without a price", f"{figures['unpriced']:,}"])
+        rows.append(["requests of unknown cost", f"{figures['unpriced']:,}"])
     if figures["skipped"]:
         rows.append(["bad lines, skipped", f"{figures['skipped']:,}"])
     return rows
@@ -279,8 +279,7 @@ def notes(figures: dict[str, Any]) -> list[str]:
     else:
         found.append("The traffic carries no classes (cls), so right and wrong hits are not counted.")
     if figures["unpriced"]:
-        found.append(
-            f"{figures['unpriced']:,} requests have no known price. The sums leave their cost out; no saving is given."
-        )
+        given = "." if figures["saving"] is not None else "; no saving is given."
+        found.append(f"What {figures['unpriced']:,} requests cost is unknown. The sums leave them out{given}")
     found.append("Recorded requests name the model they were sent to; the replay asks which one routing would choose.")
     return found

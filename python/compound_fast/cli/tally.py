@@ -76,16 +76,19 @@ class Tally:
         """Add a request that was answered."""
         span = self._span()
         span.served[info.served_from] += 1
-        span.cost_nano_usd += info.cost_nano_usd or 0
-        span.baseline_nano_usd += info.baseline_nano_usd or 0
+        if info.cost_nano_usd is not None:  # else neither sum has it, as in the ledger
+            span.cost_nano_usd += info.cost_nano_usd
+            span.baseline_nano_usd += info.baseline_nano_usd or 0
         self.decision_us.add(info.decision_us)
         self.end_to_end_us.add(end_to_end_us)
         if info.latency_ms is not None:
             self.provider_us.add(info.latency_ms * 1000)
 
-    def failed(self) -> None:
-        """Add a request that was not."""
-        self._span().served["failed"] += 1
+    def failed(self, cost_nano_usd: int) -> None:
+        """Add a request that was not; `cost_nano_usd` is what all requests up to here have cost, this one included."""
+        span = self._span()
+        span.served["failed"] += 1
+        span.cost_nano_usd = cost_nano_usd
 
     def _span(self) -> Span:
         if self.spans and self.spans[-1].requests < self.span_requests:

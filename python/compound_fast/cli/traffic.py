@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 from compound_fast._arguments import is_text
 from compound_fast.errors import ConfigError, TextError, TrafficError
-from compound_fast.types import CallOptions, to_json
+from compound_fast.request import to_json
+from compound_fast.types import CallOptions
 
 __all__ = ["LONGEST_LINE", "SAMPLE", "Recorded", "parse_line", "read_lines", "read_traffic"]
 
@@ -144,10 +145,8 @@ def parse_line(raw: bytes, number: int) -> Recorded:
         raise bad("neither `messages` nor `text`; give one of them")
     try:
         encoded = to_json(body)
-    except UnicodeEncodeError:
-        raise bad("holds a lone surrogate, which has no UTF-8 form; remove or replace it") from None
-    except (ValueError, RecursionError):
-        raise bad("holds NaN or Infinity, which are not JSON, or is nested too deeply; remove them") from None
+    except TextError as error:
+        raise bad(str(error)) from None
     return Recorded(line=number, body=encoded, options=options, t_ms=None if t_ms is None else int(t_ms), cls=cls)
 
 

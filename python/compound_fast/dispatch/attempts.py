@@ -6,8 +6,8 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar, cast
 
 from compound_fast.dispatch.chunks import ChunkAssembler
 from compound_fast.errors import (
@@ -33,6 +33,8 @@ RETRIES = 1
 LONGEST_WAIT_S = 10.0
 """A Retry-After beyond this is not waited for: the next candidate is asked at once."""
 
+OnFailure: TypeAlias = Callable[[ProviderCall, CompoundFastError], None]
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -49,15 +51,12 @@ class Answer(Generic[T_co]):
         What was asked, and of whom.
     latency_ms : float
         What it took (virtual where simulated), the failed attempts before it not included.
-    failures : tuple of CompoundFastError
-        The attempts that failed before it, in order.
     """
 
     value: T_co
     call: ProviderCall
     provider: Provider
     latency_ms: float
-    failures: tuple[CompoundFastError, ...]
 
     @property
     def model(self) -> ModelConfig:
@@ -72,30 +71,52 @@ class Answer(Generic[T_co]):
 
 @dataclass(slots=True)
 class OpenStream:
-    """A stream whose first chunk has come: from here on there is no other candidate."""
+    """A stream whose first chunk has come: from here on there is no other candidate.
+
+    Attributes
+    ----------
+    assembler : ChunkAssembler
+        What the chunks so far add up to.
+    last : dict or None
+        The chunk that `chunks` held back: the last one of the stream.
+    """
 
     first: JsonObject
     rest: AsyncGenerator[JsonObject, None]
     provider: str
     attempt: int
-    assembler: ChunkAssembler = field(default_factory=ChunkAssembler)
+    assembler: ChunkAssembler
+    last: JsonObject | None = None
     passed_on: int = 0
 
-    async def chunks(self) -> AsyncGenerator[JsonObject, None]:
-        """Yield every chunk, and keep what they add up to in `assembler`.
+    async def chunks(self, *, include_usage: bool) -> AsyncGenerator[JsonObject, None]:
+        """Yield every chunk but the last one, which is kept in `last`; a chunk of usage only if it is asked for.
+
+        Before the choices have ended no chunk can be the last, so none is held back.
 
         Raises
         ------
         StreamInterruptedError
             If the stream ends before each choice gave its finish reason; none is made up.
+        ResponseValidationError
+            If a chunk is none.
         """
         async with aclosing(self.rest):
             chunk: JsonObject | None = self.first
             while chunk is not None:
-                self.assembler.add(chunk)
-                yield chunk
-                self.passed_on += 1
+                if include_usage or chunk.get("choices") or chunk.get("usage") is None:
+                    if self.last is not None:
+                        yield self.last
+                        self.last = None
+                        self.passed_on += 1
+                    if self.assembler.is_finished:
+                        self.last = chunk
+                    else:
+                        yield chunk
+                        self.passed_on += 1
                 chunk = await anext(self.rest, None)
+                if chunk is not None:
+                    self.assembler.add(chunk)
         if not self.assembler.is_finished:
             raise StreamInterruptedError(
                 f"the stream of {self.provider} ended after {self.passed_on} chunks without a finish reason; "
@@ -122,9 +143,11 @@ class Dispatcher:
         self._providers = providers
 
     async def complete(
-        self, request: Request, candidates: Sequence[str], check: Callable[[JsonObject], T]
+        self, request: Request, candidates: Sequence[str], *, check: Callable[[JsonObject], T], on_failure: OnFailure
     ) -> Answer[tuple[JsonObject, T]]:
         """Return the first completion that `check` accepts, with what `check` returned.
+
+        `on_failure` is told of every attempt that failed, in order: a provider may bill those too.
 
         Raises
         ------
@@ -138,29 +161,38 @@ class Dispatcher:
             raw = await provider.complete(call)
             return raw, check(raw)
 
-        return await self._first_answer(request, candidates, ask)
+        return await self._first_answer(request, candidates, ask, on_failure)
 
-    async def open_stream(self, request: Request, candidates: Sequence[str]) -> Answer[OpenStream]:
-        """Return the first stream that gives a chunk; raises as `complete` does."""
+    async def open_stream(
+        self, request: Request, candidates: Sequence[str], *, on_failure: OnFailure
+    ) -> Answer[OpenStream]:
+        """Return the first stream that gives a chunk; raises, and tells `on_failure`, as `complete` does."""
 
         async def ask(provider: Provider, call: ProviderCall) -> OpenStream:
             chunks = cast("AsyncGenerator[JsonObject, None]", provider.stream(call))
-            first = await anext(chunks, None)
-            if first is None:
-                raise StreamInterruptedError(
-                    f"the stream of {provider.name} ended before its first chunk",
-                    provider=provider.name,
-                    attempt=call.attempt,
-                )
-            return OpenStream(first, chunks, provider.name, call.attempt)
+            assembler = ChunkAssembler()
+            try:
+                first = await anext(chunks, None)
+                if first is None:
+                    raise StreamInterruptedError(
+                        f"the stream of {provider.name} ended before its first chunk",
+                        provider=provider.name,
+                        attempt=call.attempt,
+                    )
+                assembler.add(first)
+            except BaseException:
+                await chunks.aclose()
+                raise
+            return OpenStream(first, chunks, provider.name, call.attempt, assembler)
 
-        return await self._first_answer(request, candidates, ask)
+        return await self._first_answer(request, candidates, ask, on_failure)
 
     async def _first_answer(
         self,
         request: Request,
         candidates: Sequence[str],
         ask: Callable[[Provider, ProviderCall], Awaitable[T]],
+        on_failure: OnFailure,
     ) -> Answer[T]:
         failures: list[CompoundFastError] = []
         for name in candidates:
@@ -174,13 +206,14 @@ class Dispatcher:
                     value = await ask(provider, call)
                 except (DispatchError, ResponseValidationError) as failure:
                     failures.append(failure)
+                    on_failure(call, failure)
                     wait_s = _wait_s(failure, call)
                     if turn == RETRIES or wait_s is None or time.monotonic() + wait_s >= deadline:
                         break
                     await asyncio.sleep(wait_s)
                 else:
                     measured_ms = (time.perf_counter() - started) * 1e3
-                    return Answer(value, call, provider, provider.latency_ms(call, measured_ms), tuple(failures))
+                    return Answer(value, call, provider, provider.latency_ms(call, measured_ms))
         raise _failed(failures, candidates)
 
 

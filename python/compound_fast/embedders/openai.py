@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from compound_fast.errors import ConfigError, DispatchError
+from compound_fast._keys import check_key
+from compound_fast.errors import ConfigError, DispatchError, TextError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,11 @@ class OpenAIEmbedder:
         For each call.
     transport : httpx.BaseTransport or None
         For tests and proxies.
+
+    Raises
+    ------
+    ConfigError
+        If `batch` is not positive, `base_url` is no address, or `api_key` holds anything but visible ASCII characters.
     """
 
     def __init__(
@@ -49,10 +55,13 @@ class OpenAIEmbedder:
 
         if batch < 1:
             raise ConfigError(f"batch={batch} is not a positive number of texts")
-        headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-        self._client = httpx.Client(
-            base_url=base_url.rstrip("/") + "/", headers=headers, timeout=timeout_s, transport=transport
-        )
+        headers = {} if api_key is None else {"Authorization": f"Bearer {check_key(api_key, named='api_key')}"}
+        try:
+            self._client = httpx.Client(
+                base_url=base_url.rstrip("/") + "/", headers=headers, timeout=timeout_s, transport=transport
+            )
+        except httpx.InvalidURL as error:
+            raise ConfigError(f"base_url={base_url!r} is no address: {error}") from None
         self._model = model
         self._batch = batch
 
@@ -71,14 +80,18 @@ class OpenAIEmbedder:
 
         Raises
         ------
+        TextError
+            If a text is not UTF-8 (a lone surrogate).
         DispatchError
-            If the server cannot be reached, refuses, or does not send one vector for each text.
+            If the server cannot be reached, refuses, or does not send one vector of finite numbers for each text.
         """
         import numpy as np
 
-        rows: list[Any] = []
+        rows: list[NDArray[np.float32]] = []
         for start in range(0, len(texts), self._batch):
             rows += self._ask(list(texts[start : start + self._batch]))
+        if len({row.shape for row in rows}) > 1:
+            raise DispatchError("the embedding server sent vectors of different lengths", **_context())
         vectors = np.asarray(rows, np.float32).reshape(len(rows), -1)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         np.divide(vectors, norms, out=vectors, where=norms > 0)
@@ -88,24 +101,38 @@ class OpenAIEmbedder:
         """Close the connections."""
         self._client.close()
 
-    def _ask(self, texts: list[str]) -> list[Any]:
+    def _ask(self, texts: list[str]) -> list[NDArray[np.float32]]:
         import httpx
 
+        # None of these errors is chained: the cause may quote a header, a text, or what the server sent.
         try:
             response = self._client.post("embeddings", json={"model": self._model, "input": texts})
-            response.raise_for_status()
-            data = sorted(response.json()["data"], key=lambda item: item["index"])
-            vectors = [item["embedding"] for item in data]
-        except httpx.HTTPStatusError as error:
+        except UnicodeEncodeError:
+            raise TextError("a text holds a lone surrogate, which has no UTF-8 form; remove or replace it") from None
+        except (httpx.HTTPError, UnicodeError) as error:
+            raise DispatchError(f"no vectors from the embedding server: {type(error).__name__}", **_context()) from None
+        if response.status_code != 200:
             raise DispatchError(
-                f"the embedding server answered {error.response.status_code}", **_context(error.response.status_code)
-            ) from error
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-            message = f"no vectors from the embedding server: {type(error).__name__}"
-            raise DispatchError(message, **_context()) from error
+                f"the embedding server answered {response.status_code}", **_context(response.status_code)
+            )
+        try:
+            data = sorted(response.json()["data"], key=lambda item: item["index"])
+            vectors = [_vector(item["embedding"]) for item in data]
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+            raise DispatchError(f"no vectors from the embedding server: {type(error).__name__}", **_context()) from None
         if len(vectors) != len(texts):
             raise DispatchError(f"{len(vectors)} vectors came for {len(texts)} texts", **_context())
         return vectors
+
+
+def _vector(numbers: object) -> NDArray[np.float32]:
+    import numpy as np
+
+    with np.errstate(over="ignore"):  # beyond the range is infinite, and refused below
+        vector = np.asarray(numbers, np.float32)
+    if vector.ndim != 1 or not vector.size or not np.isfinite(vector).all():
+        raise ValueError("a vector is no list of finite numbers")
+    return vector
 
 
 def _context(status: int | None = None) -> dict[str, Any]:

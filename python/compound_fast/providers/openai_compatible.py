@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
 import time
-import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 __all__ = ["OpenAICompatibleProvider"]
 
 MAX_ANSWER_BYTES = 64 << 20
-"""Most bytes of an answer in one piece: a server that sends without end does not fill the memory."""
+"""Most bytes of an answer, in one piece or as a stream: a server that sends without end does not fill the memory."""
+
+_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""No connection was made, so that no model can have read the request."""
 
 _REMEDIES = {
     400: "the request does not suit this server or model",
@@ -65,8 +68,13 @@ class OpenAICompatibleProvider:
         self.name = provider.name
         self._settings = provider
         self._url = f"{provider.base_url}/chat/completions"
-        self._clients: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, httpx.AsyncClient]
-        self._clients = weakref.WeakKeyDictionary()
+        try:
+            httpx.URL(self._url)
+        except httpx.InvalidURL as error:
+            raise ConfigError(
+                f"{config.source}: providers.{provider.name}.base_url {provider.base_url!r} is no address: {error}"
+            ) from None
+        self._clients: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
 
     async def complete(self, call: ProviderCall) -> JsonObject:
         """Return the completion object as the server sent it."""
@@ -78,6 +86,7 @@ class OpenAICompatibleProvider:
     async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject]:
         """Yield chunks as they come."""
         passed_on = 0
+        size = 0
         ended = False
         try:
             async with self._response(call, self._body(call, stream=True), self._settings.idle_timeout_s) as response:
@@ -86,6 +95,9 @@ class OpenAICompatibleProvider:
                 while not ended:
                     async with asyncio.timeout(_remaining_s(call)):
                         piece = await anext(pieces, None)
+                    size += len(piece or b"")
+                    if size > MAX_ANSWER_BYTES:
+                        raise self._interrupted(call, passed_on, f"it is larger than {MAX_ANSWER_BYTES} bytes")
                     try:
                         events = parser.finish() if piece is None else parser.feed(piece)
                     except ValueError as error:
@@ -98,12 +110,12 @@ class OpenAICompatibleProvider:
                         chunk = self._chunk(event, call, passed_on)
                         yield chunk
                         passed_on += 1
-        except ProviderConnectionError as error:
-            raise self._interrupted(call, passed_on, "the connection broke") from error
-        except ProviderTimeoutError as error:
-            if passed_on == 0:
+        except (ProviderConnectionError, ProviderTimeoutError) as error:
+            if passed_on == 0:  # nothing was begun: the same fault as without a stream
                 raise
-            raise self._interrupted(call, passed_on, "it fell silent, or ran past its time") from error
+            is_silent = isinstance(error, ProviderTimeoutError)
+            why = "it fell silent, or ran past its time" if is_silent else "the connection broke"
+            raise self._interrupted(call, passed_on, why) from error
 
     def latency_ms(self, call: ProviderCall, measured_ms: float) -> float:  # noqa: ARG002
         """Return what was measured."""
@@ -119,6 +131,10 @@ class OpenAICompatibleProvider:
         loop = asyncio.get_running_loop()
         client = self._clients.get(loop)
         if client is None:
+            # A client holds on to its loop, so that no weak reference would ever end it.
+            for other in list(self._clients):
+                if other.is_closed():
+                    self._clients.pop(other, None)
             limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
             client = self._clients[loop] = httpx.AsyncClient(limits=limits)
         return client
@@ -161,22 +177,30 @@ class OpenAICompatibleProvider:
                 provider=self.name,
                 attempt=call.attempt,
                 retryable=True,
-            ) from error
-        except (httpx.HTTPError, httpx.StreamError) as error:
-            # Of the error only its kind: its text may hold the address with what a proxy added to it.
+                may_be_billed=not isinstance(error, _NEVER_SENT),
+            ) from None
+        except (httpx.HTTPError, httpx.StreamError, UnicodeError) as error:  # UnicodeError: a host name too long
+            # Of the error only its kind, and no cause: its text may quote a header, or an address with what a proxy
+            # added to it. What the operating system says of a connection that was not made holds neither.
+            why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
             raise ProviderConnectionError(
-                f"the connection to {self.name} failed ({type(error).__name__}); check providers.{self.name}.base_url",
+                f"the connection to {self.name} failed ({type(error).__name__}{why}); "
+                f"check providers.{self.name}.base_url",
                 provider=self.name,
                 attempt=call.attempt,
                 retryable=True,
-            ) from error
+                may_be_billed=not isinstance(error, (*_NEVER_SENT, UnicodeError)),
+            ) from None
         finally:
             if response is not None:
                 await response.aclose()
 
     async def _status_error(self, call: ProviderCall, response: httpx.Response) -> DispatchError:
         status = response.status_code
-        code = _error_code(await _read(response, MAX_ANSWER_BYTES))
+        try:
+            code = _error_code(await _read(response, MAX_ANSWER_BYTES))
+        except ResponseValidationError:  # too large: the status says enough
+            code = None
         remedy = _REMEDIES.get(status, "the provider failed" if status >= 500 else "the provider refused")
         message = f"{self.name} answered {status}{f' ({code})' if code else ''}: {remedy.format(name=self.name)}"
         if status == 429:
@@ -192,11 +216,12 @@ class OpenAICompatibleProvider:
 
     def _object(self, text: bytes) -> JsonObject:
         try:
-            found = json.loads(text)
-        except ValueError as error:  # from None: the decoder's error carries the whole text
-            position = error.pos if isinstance(error, json.JSONDecodeError) else 0
+            # Python reads NaN and 1e400, and would write what no other reader of JSON takes.
+            found = json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        except (ValueError, RecursionError) as error:  # from None: the decoder's error carries the whole text
+            where = f"at character {error.pos}" if isinstance(error, json.JSONDecodeError) else type(error).__name__
             raise ResponseValidationError(
-                f"{self.name} answered 200 with something that is not JSON (at character {position})", path=""
+                f"{self.name} answered 200 with something that is not JSON ({where})", path=""
             ) from None
         if not isinstance(found, dict):
             raise ResponseValidationError(
@@ -240,12 +265,23 @@ async def _read(response: httpx.Response, limit: int) -> bytes:
     return b"".join(parts)
 
 
+def _refuse(constant: str) -> float:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number is beyond the range of a float")
+    return number
+
+
 def _error_code(text: bytes) -> str | None:
     """Return the machine-readable code of an error body. Its message is never shown: servers quote keys and prompts."""
     try:
         error = json.loads(text)["error"]
         code = error.get("code") or error.get("type")
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return code if isinstance(code, str) and re.fullmatch(r"[a-z_]{1,40}", code) else None
 
@@ -261,4 +297,7 @@ def _retry_after_s(value: str | None) -> float | None:
 
 
 def _seconds_until(date: str) -> float:
-    return max((parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds(), 0.0)
+    moment = parsedate_to_datetime(date)
+    if moment.tzinfo is None:  # "-0000": a time of an unknown zone, which HTTP has in UTC
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0)

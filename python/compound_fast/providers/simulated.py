@@ -8,9 +8,10 @@ import json
 import math
 import random
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from compound_fast.errors import ConfigError
+from compound_fast.errors import ConfigError, ProviderStatusError
+from compound_fast.providers.asked import choices_asked, most_tokens
 
 if TYPE_CHECKING:
     from compound_fast._core import Request
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["SimulatedProvider"]
 
 MARK = "[simulated]"
+MOST_CHOICES = 128  # as OpenAI has it
 _MARK_TOKENS = 4  # of "[simulated]" in o200k_base; the words after it are one token each
 _WORDS_PER_CHUNK = 8
 
@@ -52,45 +54,42 @@ class SimulatedProvider:
 
     async def complete(self, call: ProviderCall) -> JsonObject:
         """Return the completion; waits only where ``simulated.sleep`` is set."""
+        answers = self._answers(call)
         if self._settings.sleep:
             await asyncio.sleep(self._virtual_ms(call) / 1e3)
-        draw, tokens, finish_reason, content = self._answer(call.request)
+        choices = [
+            {
+                "index": index,
+                "message": {"role": "assistant", "content": answer.content},
+                "finish_reason": answer.finish_reason,
+            }
+            for index, answer in enumerate(answers)
+        ]
         return {
-            "id": f"chatcmpl-sim-{draw:016x}",
+            **_frame(call, answers),
             "object": "chat.completion",
-            "created": 0,
-            "model": call.model.upstream_model,
-            "choices": [
-                {
-                    "index": 0,
-                    "message": {"role": "assistant", "content": content},
-                    "finish_reason": finish_reason,
-                }
-            ],
-            "usage": _usage(call.request, tokens),
+            "choices": choices,
+            "usage": _usage(call.request, answers),
         }
 
     async def stream(self, call: ProviderCall) -> AsyncIterator[JsonObject]:
-        """Yield the same answer in pieces."""
-        draw, tokens, finish_reason, content = self._answer(call.request)
-        frame = {
-            "id": f"chatcmpl-sim-{draw:016x}",
-            "object": "chat.completion.chunk",
-            "created": 0,
-            "model": call.model.upstream_model,
-        }
-        words = content.split(" ")
-        pieces = [" ".join(words[start : start + _WORDS_PER_CHUNK]) for start in range(0, len(words), _WORDS_PER_CHUNK)]
-        pause_s = self._virtual_ms(call) / 1e3 / (len(pieces) + 1) if self._settings.sleep else None
-        delta = {"role": "assistant", "content": ""}
-        yield {**frame, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]}
-        for position, piece in enumerate(pieces):
-            if pause_s is not None:
-                await asyncio.sleep(pause_s)
-            text = piece if position == 0 else " " + piece
-            yield {**frame, "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
-        yield {**frame, "choices": [{"index": 0, "delta": {}, "finish_reason": finish_reason}]}
-        yield {**frame, "choices": [], "usage": _usage(call.request, tokens)}
+        """Yield the same answer in pieces, one choice after the other."""
+        answers = self._answers(call)
+        frame = {**_frame(call, answers), "object": "chat.completion.chunk"}
+        said = [answer.pieces() for answer in answers]
+        pause_s = self._virtual_ms(call) / 1e3 / (sum(map(len, said)) + 1) if self._settings.sleep else None
+
+        def chunk(index: int, delta: JsonObject, finish_reason: str | None = None) -> JsonObject:
+            return {**frame, "choices": [{"index": index, "delta": delta, "finish_reason": finish_reason}]}
+
+        for index, pieces in enumerate(said):
+            yield chunk(index, {"role": "assistant", "content": ""})
+            for piece in pieces:
+                if pause_s is not None:
+                    await asyncio.sleep(pause_s)
+                yield chunk(index, {"content": piece})
+            yield chunk(index, {}, answers[index].finish_reason)
+        yield {**frame, "choices": [], "usage": _usage(call.request, answers)}
 
     def latency_ms(self, call: ProviderCall, measured_ms: float) -> float:  # noqa: ARG002
         """Return the virtual latency; what was measured says nothing about a model."""
@@ -99,51 +98,74 @@ class SimulatedProvider:
     async def aclose(self) -> None:
         """Do nothing: nothing is open."""
 
-    def _answer(self, request: Request) -> tuple[int, int, str, str]:
-        """Return (the draw, output tokens, finish reason, content)."""
-        draw, tokens, finish_reason = self._length(request)
-        text, starts = _babble(self._settings.output_tokens_max)
-        first = draw % (len(starts) // 2)
-        content = MARK + text[starts[first] : starts[first + max(0, tokens - _MARK_TOKENS)]]
-        if request.features.wants_json:
-            content = json.dumps({"answer": content})
-        return draw, tokens, finish_reason, content
+    def _answers(self, call: ProviderCall) -> list[_Answer]:
+        """Return the `n` answers that the request asks for; more than a real server gives are refused as it would."""
+        choices = choices_asked(call.request.body)
+        if choices > MOST_CHOICES:
+            raise ProviderStatusError(
+                f"{self.name} answered 400: n={choices} is outside 1..{MOST_CHOICES}",
+                provider=self.name,
+                status_code=400,
+                attempt=call.attempt,
+            )
+        return [self._answer(call.request, index) for index in range(choices)]
 
-    def _length(self, request: Request) -> tuple[int, int, str]:
-        """Return 64 uniform bits, the output tokens they stand for (one hash is enough for Box-Muller), and the end."""
+    def _answer(self, request: Request, index: int = 0) -> _Answer:
+        """Draw answer `index`: 64 uniform bits are enough for its length (Box-Muller) and its place in the text."""
         settings = self._settings
-        draw = request.hash(settings.seed)
+        draw = request.hash(settings.seed + index & 0xFFFFFFFFFFFFFFFF)
         radius = math.sqrt(-2.0 * math.log(((draw >> 32) + 1) / 4294967297.0))
         normal = radius * math.cos(2.0 * math.pi * (draw & 0xFFFFFFFF) / 4294967296.0)
         tokens = round(math.exp(self._mu + settings.output_tokens_sigma * normal))
         tokens = min(max(tokens, 1), settings.output_tokens_max)
-        limit = _most_tokens(request.body)
-        return (draw, tokens, "stop") if limit is None or limit >= tokens else (draw, limit, "length")
+        limit = most_tokens(request.body)
+        if limit is None or limit >= tokens:
+            return _Answer(request, settings.output_tokens_max, draw, tokens, "stop")
+        return _Answer(request, settings.output_tokens_max, draw, limit, "length")
 
     def _virtual_ms(self, call: ProviderCall) -> float:
-        draw, tokens, _ = self._length(call.request)
+        # The choices of one call are written side by side; the first one's length stands for all.
+        answer = self._answer(call.request)
         # Another mix of the same bits (the golden ratio, as in Fibonacci hashing): in [0.9, 1.1).
-        jitter = 0.9 + 0.2 * ((draw * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF) >> 11) / 9007199254740992.0
+        mixed = answer.draw * 0x9E3779B97F4A7C15 & 0xFFFFFFFFFFFFFFFF
+        jitter = 0.9 + 0.2 * (mixed >> 11) / 9007199254740992.0
         tier = call.model.tier
-        return jitter * (self._settings.first_token_ms[tier] + self._settings.ms_per_token[tier] * tokens)
+        return jitter * (self._settings.first_token_ms[tier] + self._settings.ms_per_token[tier] * answer.tokens)
 
 
-def _usage(request: Request, output_tokens: int) -> JsonObject:
+class _Answer(NamedTuple):
+    request: Request
+    longest: int
+    draw: int
+    tokens: int
+    finish_reason: str
+
+    @property
+    def content(self) -> str:
+        text, starts = _babble(self.longest)
+        first = self.draw % (len(starts) // 2)
+        content = MARK + text[starts[first] : starts[first + max(0, self.tokens - _MARK_TOKENS)]]
+        return json.dumps({"answer": content}) if self.request.features.wants_json else content
+
+    def pieces(self) -> list[str]:
+        """Cut the content at blanks, which stay with the piece they begin."""
+        words = self.content.split(" ")
+        starts = range(0, len(words), _WORDS_PER_CHUNK)
+        return [" " * (start > 0) + " ".join(words[start : start + _WORDS_PER_CHUNK]) for start in starts]
+
+
+def _frame(call: ProviderCall, answers: list[_Answer]) -> JsonObject:
+    return {"id": f"chatcmpl-sim-{answers[0].draw:016x}", "created": 0, "model": call.model.upstream_model}
+
+
+def _usage(request: Request, answers: list[_Answer]) -> JsonObject:
     input_tokens = request.input_tokens
+    output_tokens = sum(answer.tokens for answer in answers)
     return {
         "prompt_tokens": input_tokens,
         "completion_tokens": output_tokens,
         "total_tokens": input_tokens + output_tokens,
     }
-
-
-def _most_tokens(body: bytes) -> int | None:
-    """Return the most output tokens that a body allows; it is parsed only where it may say so."""
-    if b'"max_' not in body:
-        return None
-    asked: JsonObject = json.loads(body)
-    limit = asked.get("max_completion_tokens") or asked.get("max_tokens")
-    return limit if isinstance(limit, int) and limit > 0 else None
 
 
 @functools.cache

@@ -69,4 +69,4 @@ class EventStreamParser:
         field, _, value = line.partition(b":")
         if field == b"data":
             self._data.append(value.removeprefix(b" "))
-            self._size += len(value)
+            self._size += len(value) + 1  # the line feed that joins it: empty lines count too

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use compound_fast_core::features::{self, Analysis, Features, Task};
+use compound_fast_core::request::Shape;
 use numpy::{IntoPyArray as _, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -17,17 +18,25 @@ pub struct PyFeatures {
 }
 
 /// What `to_dict` holds, in order.
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 48] = [
     "chars",
     "bytes",
     "words",
     "sentences",
     "questions",
+    "lines",
+    "paragraphs",
+    "list_items",
+    "table_rows",
+    "headings",
     "is_question",
     "question_type",
     "has_code",
     "code_family",
+    "language",
+    "script",
     "maths_signs",
+    "markup_signs",
     "foreign",
     "negations",
     "reasoning_words",
@@ -38,10 +47,23 @@ const NAMES: [&str; 27] = [
     "creative_words",
     "parts",
     "tasks",
+    "tokens",
     "turns",
+    "user_turns",
+    "assistant_turns",
+    "tool_turns",
+    "system_chars",
     "tools",
+    "tool_calls",
     "media",
+    "images",
+    "audio",
     "wants_json",
+    "is_stream",
+    "max_output_tokens",
+    "temperature",
+    "top_p",
+    "samples",
     "slots",
     "slot_key",
     "frame",
@@ -53,6 +75,10 @@ type Sparse<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<f32>>);
 impl PyFeatures {
     fn read(&self) -> &Features {
         self.analysis.features()
+    }
+
+    fn shape(&self) -> Shape {
+        self.analysis.request().shape()
     }
 }
 
@@ -129,6 +155,11 @@ impl PyFeatures {
     }
 
     #[getter]
+    fn markup_signs(&self) -> usize {
+        self.read().markup_signs
+    }
+
+    #[getter]
     fn is_question(&self) -> bool {
         self.read().is_question
     }
@@ -139,23 +170,124 @@ impl PyFeatures {
     }
 
     #[getter]
+    fn lines(&self) -> u32 {
+        self.shape().layout.lines
+    }
+
+    #[getter]
+    fn paragraphs(&self) -> u32 {
+        self.shape().layout.paragraphs
+    }
+
+    #[getter]
+    fn list_items(&self) -> u32 {
+        self.shape().layout.list_items
+    }
+
+    #[getter]
+    fn table_rows(&self) -> u32 {
+        self.shape().layout.table_rows
+    }
+
+    #[getter]
+    fn headings(&self) -> u32 {
+        self.shape().layout.headings
+    }
+
+    #[getter]
     fn turns(&self) -> u32 {
-        self.analysis.request().shape().turns
+        self.shape().turns
+    }
+
+    #[getter]
+    fn user_turns(&self) -> u32 {
+        self.shape().user_turns
+    }
+
+    #[getter]
+    fn assistant_turns(&self) -> u32 {
+        self.shape().assistant_turns
+    }
+
+    #[getter]
+    fn tool_turns(&self) -> u32 {
+        self.shape().tool_turns
+    }
+
+    #[getter]
+    fn system_chars(&self) -> u32 {
+        self.shape().system_chars
     }
 
     #[getter]
     fn tools(&self) -> u32 {
-        self.analysis.request().shape().tools
+        self.shape().tools
+    }
+
+    #[getter]
+    fn tool_calls(&self) -> u32 {
+        self.shape().tool_calls
     }
 
     #[getter]
     fn media(&self) -> u32 {
-        self.analysis.request().shape().media
+        self.shape().media
+    }
+
+    #[getter]
+    fn images(&self) -> u32 {
+        self.shape().images
+    }
+
+    #[getter]
+    fn audio(&self) -> u32 {
+        self.shape().audio
     }
 
     #[getter]
     fn wants_json(&self) -> bool {
-        self.analysis.request().shape().wants_json
+        self.shape().wants_json
+    }
+
+    #[getter]
+    fn is_stream(&self) -> bool {
+        self.shape().is_stream
+    }
+
+    #[getter]
+    fn max_output_tokens(&self) -> Option<u32> {
+        self.shape().max_output_tokens
+    }
+
+    #[getter]
+    fn temperature(&self) -> Option<f32> {
+        self.shape().temperature
+    }
+
+    #[getter]
+    fn top_p(&self) -> Option<f32> {
+        self.shape().top_p
+    }
+
+    #[getter]
+    fn samples(&self) -> Option<u32> {
+        self.shape().samples
+    }
+
+    #[getter]
+    fn tokens(&self, py: Python<'_>) -> PyResult<u32> {
+        gil::detached(py, || self.analysis.input_tokens())
+    }
+
+    fn window_share(&self, py: Python<'_>, window_tokens: u32) -> PyResult<f32> {
+        if window_tokens == 0 {
+            return Err(raise(
+                py,
+                "ConfigError",
+                "window_tokens=0 holds nothing; give the model's context window".to_owned(),
+            ));
+        }
+        Ok(self.tokens(py)? as f32 / window_tokens as f32)
     }
 
     #[getter]
@@ -171,6 +303,16 @@ impl PyFeatures {
     #[getter]
     fn code_family(&self) -> Option<&'static str> {
         self.read().code_family
+    }
+
+    #[getter]
+    fn language(&self, py: Python<'_>) -> PyResult<Option<&'static str>> {
+        gil::detached(py, || self.analysis.language())
+    }
+
+    #[getter]
+    fn script(&self) -> Option<&'static str> {
+        features::script(self.analysis.request().text())
     }
 
     #[getter]
@@ -213,8 +355,9 @@ impl PyFeatures {
         Ok(dict)
     }
 
-    fn vector<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f32>> {
-        self.read().vector(self.analysis.request().shape()).into_pyarray(py)
+    fn vector<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f32>>> {
+        let tokens = self.tokens(py)?;
+        Ok(self.read().vector(&self.shape(), tokens).into_pyarray(py))
     }
 
     #[staticmethod]

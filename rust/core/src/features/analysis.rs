@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::Features;
+use super::{Features, language};
 use crate::embed::{Embedder, Embedding};
 use crate::request::Request;
 use crate::tokens;
@@ -20,12 +20,19 @@ pub struct Analysis {
     features: OnceLock<Features>,
     embedding: OnceLock<Embedding>,
     input_tokens: OnceLock<u32>,
+    language: OnceLock<Option<&'static str>>,
 }
 
 impl Analysis {
     /// Nothing is known yet but the request.
     pub fn new(request: Request) -> Self {
-        Self { request, features: OnceLock::new(), embedding: OnceLock::new(), input_tokens: OnceLock::new() }
+        Self {
+            request,
+            features: OnceLock::new(),
+            embedding: OnceLock::new(),
+            input_tokens: OnceLock::new(),
+            language: OnceLock::new(),
+        }
     }
 
     /// The request.
@@ -48,6 +55,11 @@ impl Analysis {
         };
         let kept = self.embedding.get_or_init(embed);
         if kept.embedder_id == embedder.id() { read(kept) } else { read(&embed()) }
+    }
+
+    /// The language of the text without its slots, see [`language`]. No step of the path asks for it.
+    pub fn language(&self) -> Option<&'static str> {
+        *self.language.get_or_init(|| language(&self.features().slots.frame))
     }
 
     /// Tokens of the whole request in `o200k_base`: messages, tools, images, and what the chat format adds.

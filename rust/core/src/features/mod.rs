@@ -6,7 +6,9 @@
 
 mod analysis;
 mod intent;
+mod language;
 pub mod lexicon;
+mod markup;
 mod ngrams;
 mod scan;
 mod signature;
@@ -15,6 +17,7 @@ mod vector;
 
 pub use self::analysis::Analysis;
 pub use self::intent::{QuestionType, Task};
+pub use self::language::{language, script};
 use self::lexicon::{Lexicon, flag};
 pub use self::ngrams::{Sparse, hashed_ngrams};
 use self::scan::{Kind, Scan, Token, scan};
@@ -46,6 +49,8 @@ pub struct Features {
     pub code_family: Option<&'static str>,
     /// Signs and words of mathematics.
     pub maths_signs: usize,
+    /// Signs of markup: closing and empty tags, bold marks, links.
+    pub markup_signs: usize,
     /// Share of the words' bytes that are not ASCII letters, in [0, 1].
     pub foreign: f32,
     /// Words that turn a statement round.
@@ -130,6 +135,7 @@ impl<'a> Reader<'a> {
         let features = Features {
             chars: text.chars().count(),
             bytes: text.len(),
+            markup_signs: markup::signs(text.as_bytes()),
             questions: found.questions,
             slots,
             ..Features::default()

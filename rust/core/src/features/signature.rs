@@ -132,6 +132,7 @@ mod tests {
         assert!(one.is_rearranged(&signature("does bob owes Alice the money")));
         assert!(!one.is_rearranged(&signature("Does Alice owe Bob the money?")) && !one.is_rearranged(&one));
         assert!(!one.is_rearranged(&signature("Does Carol owe Bob money?")));
+        assert!(signature("first A, then B").is_rearranged(&signature("first B, then A")));
         let sent = signature("send the file to Anna and copy Tom");
         assert!(sent.is_rearranged(&signature("send the file to Tom and copy Anna")));
         assert!(!sent.is_rearranged(&signature("send the file and copy Tom to Anna")));

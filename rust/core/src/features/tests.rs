@@ -79,6 +79,18 @@ fn code_is_told_from_prose() {
 }
 
 #[test]
+fn markup_is_counted_by_its_signs() {
+    for (text, signs) in [
+        ("<p>One <b>bold</b></p>, <br/> and **two** [here](there)", 6),
+        ("a < b / c > d and 2 * 3 * 4", 0),
+        ("</", 0),
+        ("**", 1),
+    ] {
+        assert_eq!(Features::of_text(text).markup_signs, signs, "{text}");
+    }
+}
+
+#[test]
 fn a_question_has_a_kind() {
     for (text, kind) in [
         ("How many days do I have?", QuestionType::HowMany),
@@ -111,7 +123,7 @@ fn nothing_is_found_in_nothing() {
 #[test]
 fn the_vector_follows_the_schema() {
     let names = schema();
-    let vector = Features::of_text("Refund $5!").vector(crate::request::Shape::default());
+    let vector = Features::of_text("Refund $5!").vector(&crate::request::Shape::default(), 0);
 
     assert_eq!(names.len(), vector.len());
     let at = |name: &str| vector[names.iter().position(|known| known == name).unwrap()];

@@ -7,6 +7,7 @@
 
 pub mod canonical;
 mod fingerprint;
+mod shape;
 
 use std::hash::Hasher;
 
@@ -14,6 +15,7 @@ use serde_json::{Map, Value};
 use siphasher::sip::SipHasher13;
 
 pub use self::fingerprint::FingerprintKey;
+pub use self::shape::{Layout, Shape};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Fields that never change the answer, so that they are no part of the context.
@@ -50,21 +52,6 @@ pub struct Request {
     shape: Shape,
 }
 
-/// Numbers about the request that need no look at its text.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    /// Messages in all.
-    pub turns: u32,
-    /// Tools offered.
-    pub tools: u32,
-    /// Content parts that are not text: images, audio, files.
-    pub media: u32,
-    /// Whether JSON or a schema is asked for.
-    pub wants_json: bool,
-    /// `max_completion_tokens`, or the older `max_tokens`.
-    pub max_output_tokens: Option<u32>,
-}
-
 impl Request {
     /// Parses an OpenAI chat-completion body. Cost grows with the body: one JSON parse, one copy of its text.
     ///
@@ -98,8 +85,10 @@ impl Request {
         }
 
         let mut reader = Reader::default();
-        reader.messages(messages)?;
+        let asked = messages.iter().rposition(|message| message["role"] == "user");
+        reader.messages(messages, asked)?;
         reader.parameters(&fields);
+        let shape = Shape::read(&fields, messages, asked);
         let mut identity = Vec::with_capacity(tenant.len() + namespace.len() + model.len() + 24);
         for part in [tenant, namespace, &model] {
             identity.extend_from_slice(&(part.len() as u64).to_le_bytes());
@@ -112,7 +101,7 @@ impl Request {
             has_text_turn: reader.has_text_turn,
             identity,
             context: reader.context,
-            shape: reader.shape,
+            shape,
             model,
             body,
         })
@@ -184,13 +173,10 @@ struct Reader {
     text: String,
     has_text_turn: bool,
     context: Vec<u8>,
-    shape: Shape,
 }
 
 impl Reader {
-    fn messages(&mut self, messages: &[Value]) -> Result<()> {
-        self.shape.turns = u32::try_from(messages.len()).unwrap_or(u32::MAX);
-        let asked = messages.iter().rposition(|message| message["role"] == "user");
+    fn messages(&mut self, messages: &[Value], asked: Option<usize>) -> Result<()> {
         let mut scratch = String::new();
         for (position, message) in messages.iter().enumerate() {
             let Value::Object(fields) = message else {
@@ -237,7 +223,6 @@ impl Reader {
                         }
                         canonical::push_text(text, content);
                     } else if part["type"].is_string() {
-                        self.shape.media += 1;
                         self.context.push(b'p');
                         // Where the part stands among the words matters: "this one <image> not that one".
                         self.context.extend_from_slice(&(text.len() as u64).to_le_bytes());
@@ -254,19 +239,6 @@ impl Reader {
 
     fn parameters(&mut self, fields: &Map<String, Value>) {
         for (key, value) in fields {
-            match (key.as_str(), value) {
-                ("tools", Value::Array(tools)) => self.shape.tools = u32::try_from(tools.len()).unwrap_or(u32::MAX),
-                ("response_format", Value::Object(format)) => {
-                    let kind = format.get("type").and_then(Value::as_str);
-                    self.shape.wants_json = matches!(kind, Some("json_object" | "json_schema"));
-                }
-                ("max_tokens" | "max_completion_tokens", value) => {
-                    // Where both stand, the smaller one binds; null and what is no count bind nothing.
-                    let limit = value.as_u64().and_then(|limit| u32::try_from(limit).ok());
-                    self.shape.max_output_tokens = self.shape.max_output_tokens.into_iter().chain(limit).min();
-                }
-                _ => {}
-            }
             if !NO_CONTEXT.contains(&key.as_str()) && !is_default(key, value) {
                 self.context.push(b'f');
                 canonical::push_json(&mut self.context, &Value::String(key.clone()));

@@ -76,13 +76,54 @@ fn only_a_last_user_turn_with_text_may_be_compared_by_meaning() {
 }
 
 #[test]
+fn the_shape_knows_roles_calls_and_sampling() {
+    let request = parse(
+        r#"{"messages":[{"role":"developer","content":[{"type":"text","text":"café"}]},{"role":"system","content":"ab"},
+            {"role":"user","content":"first\n\n- turn"},
+            {"role":"assistant","content":null,"tool_calls":[{},{}]},{"role":"tool","content":"42","tool_call_id":"c"},
+            {"role":"user","content":[{"type":"input_audio"},{"type":"file"},{"type":"text","text":"1. one\n2. two"}]}],
+            "stream":true,"temperature":0.25,"top_p":0.5,"n":3,"max_tokens":null,"max_completion_tokens":9}"#,
+    );
+
+    let expected = Shape {
+        turns: 6,
+        user_turns: 2,
+        assistant_turns: 1,
+        tool_turns: 1,
+        system_chars: 6,
+        tool_calls: 2,
+        media: 2,
+        audio: 1,
+        is_stream: true,
+        max_output_tokens: Some(9),
+        temperature: Some(0.25),
+        top_p: Some(0.5),
+        samples: Some(3),
+        layout: Layout { lines: 2, paragraphs: 1, list_items: 2, ..Layout::default() },
+        ..Shape::default()
+    };
+    assert_eq!(request.shape(), expected);
+}
+
+#[test]
 fn the_shape_counts_tools_turns_and_media() {
     let request = parse(
         r#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"image_url"},{"type":"text","text":"t"}]}],
             "tools":[{},{}],"response_format":{"type":"json_schema"},"max_tokens":64}"#,
     );
 
-    let expected = Shape { turns: 2, tools: 2, media: 1, wants_json: true, max_output_tokens: Some(64) };
+    let expected = Shape {
+        turns: 2,
+        user_turns: 1,
+        system_chars: 1,
+        tools: 2,
+        media: 1,
+        images: 1,
+        wants_json: true,
+        max_output_tokens: Some(64),
+        layout: Layout { lines: 1, paragraphs: 1, ..Layout::default() },
+        ..Shape::default()
+    };
     assert_eq!(request.shape(), expected);
 }
 

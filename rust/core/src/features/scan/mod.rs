@@ -232,7 +232,9 @@ impl Scanner<'_> {
         } else if !has_score {
             let entry = self.lexicon.find(key);
             let not = if key.is_contracted_not() { flag::NEGATION } else { 0 };
-            self.push_token(Kind::Word, start, at, (entry, self.lexicon.flags(entry) | not, key.stem()));
+            // "A or B": a capital A may be a name, and costs nothing where it is an article.
+            let stop = if is_upper && key == WordKey::of("a") { flag::STOP } else { 0 };
+            self.push_token(Kind::Word, start, at, (entry, self.lexicon.flags(entry) & !stop | not, key.stem()));
         }
         at
     }
