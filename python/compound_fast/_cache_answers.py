@@ -87,12 +87,10 @@ def _refuse(constant: str) -> None:
     raise ValueError(constant)  # NaN and Infinity, which Python reads, are not JSON
 
 
-def check_ttl(ttl_s: float | None) -> float | None:
+def check_ttl(ttl_s: float | None, name: str = "ttl_s") -> float | None:
     """Return a time to live in seconds, or raise `ConfigError`."""
     remedy = "None = the cache's own setting, or for ever"
-    return (
-        None if ttl_s is None else check_number("ttl_s", ttl_s, least=SHORTEST_TTL_S, most=LONGEST_TTL_S, remedy=remedy)
-    )
+    return None if ttl_s is None else check_number(name, ttl_s, least=SHORTEST_TTL_S, most=LONGEST_TTL_S, remedy=remedy)
 
 
 def check_age(max_age_s: float | None) -> float | None:

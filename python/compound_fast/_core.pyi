@@ -192,6 +192,10 @@ class Cache:
         path: str | PathLike[str] | None = None,
         sync: bool = False,
         strict: bool = False,
+        stale_ttl_s: float | None = None,
+        ttl_jitter: float = 0.0,
+        tenant_share: float | None = None,
+        eviction: str = "lru",
     ) -> Cache: ...
     def get(self, request: Request, max_age_s: float | None = None) -> CacheHit | None: ...
     def get_again(self, request: Request, max_age_s: float | None = None) -> CacheHit | None: ...

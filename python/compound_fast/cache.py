@@ -41,7 +41,7 @@ class SemanticCache(Calls, Entries):
     Parameters
     ----------
     max_bytes : int, default 256 MiB
-        Budget for everything that the cache holds; the answer served longest ago goes first.
+        Budget for everything that the cache holds; `eviction` says what goes first.
     ttl_s : float or None, default 3600
         How long an answer may be served, in seconds from its birth; None = for ever.
     path : str, PathLike or None
@@ -56,6 +56,18 @@ class SemanticCache(Calls, Entries):
         Least cosine, in [-1, 1], for a semantic hit.
     slot_similarity_threshold : float, default 0.70
         The same for requests that carry the same id or amount as the stored one.
+    stale_ttl_s : float or None
+        `ttl_s` for requests with words after which an answer is soon out of date ("today", "latest", "weather"), where
+        it is shorter; None = no difference.
+    ttl_jitter : float, default 0.0
+        By how much of it a time to live may be shortened, by chance, so that what was stored together does not expire
+        together; in [0, 0.9]. What `put` is told is kept as it is.
+    eviction : {"lru", "s3-fifo", "cost-aware"}, default "lru"
+        What goes first when the bytes run out: what was served longest ago; what was seen once (a burst of such
+        requests then pushes nothing else out); or what saves least dollars for its bytes, by `cost_usd` and how often
+        it is served.
+    tenant_share : float or None
+        How much of `max_bytes` the entries of one tenant may take, in (0, 1]; its own oldest ones go first. None = all.
     durability : {"interval", "sync"}, default "interval"
         With a `path`: under ``"interval"`` what `put` acknowledged survives a killed process at once, and a power cut
         after a second; under ``"sync"`` both at once, at the price of a write to the disk before `put` returns (threads
@@ -94,10 +106,16 @@ class SemanticCache(Calls, Entries):
         *,
         similarity_threshold: float = 0.95,
         slot_similarity_threshold: float = 0.70,
+        stale_ttl_s: float | None = None,
+        ttl_jitter: float = 0.0,
+        eviction: Literal["lru", "s3-fifo", "cost-aware"] = "lru",
+        tenant_share: float | None = None,
         durability: Literal["interval", "sync"] = "interval",
         strict: bool = False,
         clock: _core.ManualClock | None = None,
     ) -> None:
+        if eviction not in ("lru", "s3-fifo", "cost-aware"):
+            raise ConfigError(f"eviction={shown(eviction)} is none of 'lru', 's3-fifo', 'cost-aware'")
         if durability not in ("interval", "sync"):
             raise ConfigError(f"durability={shown(durability)} is neither 'interval' nor 'sync'")
         if embedder is not None:
@@ -117,6 +135,12 @@ class SemanticCache(Calls, Entries):
             slot_similarity_threshold=check_number(
                 "slot_similarity_threshold", slot_similarity_threshold, least=-1, most=1
             ),
+            stale_ttl_s=check_ttl(stale_ttl_s, "stale_ttl_s"),
+            ttl_jitter=check_number("ttl_jitter", ttl_jitter, least=0, most=0.9),
+            tenant_share=None
+            if tenant_share is None
+            else check_number("tenant_share", tenant_share, least=0.001, most=1, remedy="None = all"),
+            eviction=eviction,
             clock=clock,
             path=check_path("path", path),
             sync=durability == "sync",
@@ -133,6 +157,10 @@ class SemanticCache(Calls, Entries):
             policy="verified" if settings.semantic else "exact",
             similarity_threshold=settings.similarity_threshold,
             slot_similarity_threshold=settings.slot_similarity_threshold,
+            stale_ttl_s=settings.stale_ttl_s,
+            ttl_jitter=settings.ttl_jitter,
+            eviction=cast("Literal['lru', 's3-fifo', 'cost-aware']", settings.eviction),
+            tenant_share=settings.tenant_share,
             path=settings.path,
             durability=cast("Literal['interval', 'sync']", settings.durability),
             strict=settings.strict,

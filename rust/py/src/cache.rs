@@ -10,6 +10,7 @@ use compound_fast_core::cache::{
 use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::error::{Error, ErrorKind};
 use compound_fast_core::features::Analysis;
+use compound_fast_core::store::eviction::Policy;
 use compound_fast_core::store::{Answer, Form};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -31,7 +32,8 @@ impl PyCache {
     #[new]
     #[pyo3(signature = (
         *, max_bytes, ttl_s, semantic, similarity_threshold, slot_similarity_threshold, clock=None, path=None, sync=false,
-        strict=false,
+        strict=false, stale_ttl_s=None, ttl_jitter=0.0, tenant_share=None,
+        eviction="lru",
     ))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
@@ -45,10 +47,23 @@ impl PyCache {
         path: Option<PathBuf>,
         sync: bool,
         strict: bool,
+        stale_ttl_s: Option<f64>,
+        ttl_jitter: f32,
+        tenant_share: Option<f32>,
+        eviction: &str,
     ) -> PyResult<Self> {
         let ttl_ms = ttl_s.map(|ttl_s| to_ms("ttl_s", ttl_s)).transpose().or_raise(py)?;
-        let config =
-            CacheConfig { max_bytes, ttl_ms, is_semantic: semantic, similarity_threshold, slot_similarity_threshold };
+        let config = CacheConfig {
+            max_bytes,
+            ttl_ms,
+            stale_ttl_ms: stale_ttl_s.map(|ttl_s| to_ms("stale_ttl_s", ttl_s)).transpose().or_raise(py)?,
+            ttl_jitter,
+            eviction: Policy::from_name(eviction).or_raise(py)?,
+            tenant_share,
+            is_semantic: semantic,
+            similarity_threshold,
+            slot_similarity_threshold,
+        };
         let embedder = StaticEmbedder::shipped().or_raise(py)?;
         let clock = PyManualClock::or_system(clock);
         let Some(path) = path else {
@@ -420,12 +435,13 @@ fn hex(id: u128) -> String {
 
 /// A number of seconds in whole milliseconds. A time to live is more than 0; an age may be 0.
 fn to_ms(name: &str, seconds: f64) -> Result<u64, Error> {
-    let is_time = if name == "ttl_s" { seconds > 0.0 } else { seconds >= 0.0 };
+    let is_time = if name.ends_with("ttl_s") { seconds > 0.0 } else { seconds >= 0.0 };
     if seconds.is_finite() && is_time {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates at u64::MAX")]
         Ok((seconds * 1e3).ceil() as u64)
     } else {
-        let sign = if name == "ttl_s" { "a positive number of seconds" } else { "a number of seconds from 0 on" };
+        let sign =
+            if name.ends_with("ttl_s") { "a positive number of seconds" } else { "a number of seconds from 0 on" };
         let context = format!("{name}={seconds} is not {sign}; use None for no limit");
         Err(Error::new(ErrorKind::Config, context))
     }

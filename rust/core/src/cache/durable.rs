@@ -194,7 +194,7 @@ impl Cache {
     /// `Cache` where the disk refused.
     pub fn close(&self) -> Result<()> {
         let journal = self.let_go();
-        drop(self.state.lock().emptied());
+        drop(self.state.lock().emptied(self.config.eviction));
         journal.map_or(Ok(()), |journal| journal.sync().map_err(|fault| self.faulty(&fault)))
     }
 
@@ -288,7 +288,7 @@ impl Cache {
                 state.anchors.add(asked, answered);
                 dropped.extend(state.store.find_id(entry_id).and_then(|slot| state.remove(slot)));
             }
-            Record::Clear => drop(self.state.get_mut().emptied()),
+            Record::Clear => drop(self.state.get_mut().emptied(self.config.eviction)),
         }
     }
 

@@ -9,6 +9,7 @@ mod durable;
 mod found;
 mod guards;
 mod invalidate;
+mod quotas;
 mod records;
 mod select;
 mod state;
@@ -24,6 +25,7 @@ pub use self::durable::DiskConfig;
 pub use self::found::{Candidate, Explanation, Hit, HitKind};
 pub use self::guards::Guard;
 pub use self::invalidate::Listed;
+use self::quotas::Quotas;
 pub use self::select::Selection;
 pub use self::state::Entry;
 use self::state::{Dropped, Now, Probe, State};
@@ -34,6 +36,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Analysis, LexicalSignature};
 use crate::index::FlatIndex;
 use crate::request::FingerprintKey;
+use crate::store::eviction::Policy;
 use crate::store::{Answer, Origin};
 
 /// A body that is longer than this is not kept with its entry.
@@ -46,6 +49,15 @@ pub struct CacheConfig {
     pub max_bytes: usize,
     /// How long an answer may be served, in milliseconds from its birth; `None` = for ever.
     pub ttl_ms: Option<u64>,
+    /// The same for requests that ask for what changes ("today", "latest"), where it is shorter; `None` = no difference.
+    pub stale_ttl_ms: Option<u64>,
+    /// By how much of it a time to live may be shortened, by chance, so that what was stored together does not end together;
+    /// in [0, 1).
+    pub ttl_jitter: f32,
+    /// What goes first when the bytes run out.
+    pub eviction: Policy,
+    /// How much of `max_bytes` one tenant may hold, in (0, 1]; `None` = all.
+    pub tenant_share: Option<f32>,
     /// Whether requests are compared by meaning at all.
     pub is_semantic: bool,
     /// Least cosine for a hit, in [-1, 1].
@@ -59,6 +71,10 @@ impl Default for CacheConfig {
         Self {
             max_bytes: 256 << 20,
             ttl_ms: Some(3_600_000),
+            stale_ttl_ms: None,
+            ttl_jitter: 0.0,
+            eviction: Policy::default(),
+            tenant_share: None,
             is_semantic: true,
             similarity_threshold: 0.95,
             slot_similarity_threshold: 0.70,
@@ -114,12 +130,22 @@ impl Cache {
                 return Err(Error::new(ErrorKind::Config, context));
             }
         }
+        if !(0.0..1.0).contains(&config.ttl_jitter) {
+            let context = format!("ttl_jitter={} is outside [0, 1)", config.ttl_jitter);
+            return Err(Error::new(ErrorKind::Config, context));
+        }
+        if let Some(share) = config.tenant_share.filter(|&share| !(share > 0.0 && share <= 1.0)) {
+            let context = format!("tenant_share={share} is outside (0, 1]; None lets one tenant hold everything");
+            return Err(Error::new(ErrorKind::Config, context));
+        }
+        let quotas = config.tenant_share.map(|_| Quotas::default());
+        let state = State { quotas, ..State::new(config.eviction) };
         Ok(Self {
             config,
             key: FingerprintKey::new(random_key()?),
             embedder,
             clock,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             entries_made: AtomicU64::new(0),
             disk: Mutex::default(),
             is_durable: AtomicBool::new(false),
@@ -231,7 +257,6 @@ impl Cache {
         let fingerprint = self.key.exact(scope, request);
         let probe = self.may_compare(analysis).then(|| self.probe(analysis, scope, fingerprint));
         let born_ms = options.born_ms.map_or(now_ms, |born_ms| born_ms.min(now_ms));
-        let ttl_ms = options.ttl_ms.or(self.config.ttl_ms);
         let body = request.body();
         let id = self.key.entry_id(self.entries_made.fetch_add(1, Ordering::Relaxed));
         let entry = Entry {
@@ -249,7 +274,10 @@ impl Cache {
                 request: if body.len() <= KEPT_REQUEST_BYTES { body.into() } else { Box::default() },
             },
             born_ms,
-            expires_ms: ttl_ms.map_or(u64::MAX, |ttl_ms| born_ms.saturating_add(ttl_ms)),
+            expires_ms: options
+                .ttl_ms
+                .or_else(|| self.ttl_ms(analysis, id))
+                .map_or(u64::MAX, |ttl_ms| born_ms.saturating_add(ttl_ms)),
         };
         let row = 2 * self.embedder.dim() * size_of::<f32>() + size_of::<FlatIndex>();
         let is_too_large = entry.heap_bytes() + row > self.config.max_bytes;
@@ -263,6 +291,11 @@ impl Cache {
         let mut state = self.state.lock();
         state.insert(entry, vector, &mut dropped);
         state.stats.stored += 1;
+        if let Some(share) = self.config.tenant_share {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a number of bytes")]
+            let quota = (self.config.max_bytes as f64 * f64::from(share)) as usize;
+            state.hold_to_quota(request.tenant(), quota, &mut dropped);
+        }
         state.evict(self.config.max_bytes, &mut dropped);
         let ticket = record.and_then(|record| state.log(&record));
         drop(state); // before the evicted entries are
@@ -284,7 +317,7 @@ impl Cache {
     pub fn clear(&self) -> Result<()> {
         let mut state = self.state.lock();
         let ticket = state.log(&records::clear());
-        let old = state.emptied();
+        let old = state.emptied(self.config.eviction);
         drop(state);
         drop(old);
         self.commit_removal(ticket)
@@ -319,6 +352,18 @@ impl Cache {
     /// A request is compared by meaning where it ends in a user's text that the embedder knows something of.
     fn may_compare(&self, analysis: &Analysis) -> bool {
         self.config.is_semantic && analysis.request().has_text_turn()
+    }
+
+    /// How long the answer to a request may be served, where nobody said; shortened by chance, which its id decides.
+    fn ttl_ms(&self, analysis: &Analysis, id: u128) -> Option<u64> {
+        let is_stale = |_: &u64| analysis.features().stale_words > 0;
+        let stale_ms = self.config.stale_ttl_ms.filter(is_stale);
+        let ttl_ms = self.config.ttl_ms.into_iter().chain(stale_ms).min()?;
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash are as good as others")]
+        let chance = f64::from(id as u32) / f64::from(u32::MAX);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to what it was")]
+        let shorter_ms = (ttl_ms as f64 * f64::from(self.config.ttl_jitter) * chance) as u64;
+        Some(ttl_ms.saturating_sub(shorter_ms).max(1))
     }
 
     fn now(&self, max_age_ms: Option<u64>) -> Now {

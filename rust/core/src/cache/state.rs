@@ -8,10 +8,12 @@ use hashbrown::HashMap;
 use super::anchors::Anchors;
 use super::found::{Candidate, Hit, HitKind};
 use super::guards::{self, Guard};
+use super::quotas::Quotas;
 use super::stats::CacheStats;
 use crate::features::LexicalSignature;
 use crate::heap;
 use crate::index::{FlatIndex, Neighbour};
+use crate::store::eviction::Policy;
 use crate::store::journal::Journal;
 use crate::store::{self, Slot};
 
@@ -34,9 +36,11 @@ pub(super) struct State {
     /// One index for each (scope, literals); its ids are store slots.
     pub(super) partitions: HashMap<u128, FlatIndex, RandomState>,
     /// In which row of its partition's index the vector of each slot stands.
-    rows: Vec<u32>,
+    pub(super) rows: Vec<u32>,
     pub(super) index_bytes: usize,
     pub(super) anchors: Anchors,
+    /// What each tenant holds, where that is bounded.
+    pub(super) quotas: Option<Quotas>,
     /// Where changes are written down, if anywhere.
     pub(super) journal: Option<Arc<Journal>>,
     pub(super) stats: CacheStats,
@@ -70,12 +74,17 @@ impl Now {
 }
 
 impl State {
+    pub(super) fn new(policy: Policy) -> Self {
+        Self { store: Store::new(policy), ..Self::default() }
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.store.bytes()
             + self.index_bytes
             + self.partitions.allocation_size()
             + heap::vector(&self.rows)
             + self.anchors.bytes()
+            + self.quotas.as_ref().map_or(0, Quotas::bytes)
     }
 
     pub(super) fn is_live(&self, slot: Slot, now: Now) -> bool {
@@ -147,6 +156,9 @@ impl State {
         }
         let partition = entry.partition;
         let slot = self.store.insert(entry);
+        if let (Some(quotas), Some(entry)) = (&mut self.quotas, self.store.get(slot)) {
+            quotas.add(slot, entry, quota_bytes(entry));
+        }
         if let Some(vector) = vector {
             self.add_vector(slot, partition, vector);
         }
@@ -183,6 +195,9 @@ impl State {
 
     pub(super) fn remove(&mut self, slot: Slot) -> Option<Arc<Entry>> {
         let entry = self.store.remove(slot)?;
+        if let Some(quotas) = &mut self.quotas {
+            quotas.remove(&entry, quota_bytes(&entry), &self.store);
+        }
         // An entry without a vector, or with one that has no direction, has no row.
         let row = self.rows.get_mut(slot as usize).map_or(u32::MAX, |row| std::mem::replace(row, u32::MAX));
         if let Some(index) = self.partitions.get_mut(&entry.partition).filter(|_| row != u32::MAX) {
@@ -201,10 +216,22 @@ impl State {
     }
 
     /// Lets go of every entry, and gives what held them. What was marked stays.
-    pub(super) fn emptied(&mut self) -> Self {
+    pub(super) fn emptied(&mut self, policy: Policy) -> Self {
         let (anchors, journal) = (std::mem::take(&mut self.anchors), self.journal.take());
-        let fresh = Self { anchors, journal, stats: self.stats, ..Self::default() };
+        let quotas = self.quotas.as_ref().map(|_| Quotas::default());
+        let fresh = Self { anchors, journal, quotas, stats: self.stats, ..Self::new(policy) };
         std::mem::replace(self, fresh)
+    }
+
+    /// Removes a tenant's entries, the first that came first, until they take at most `quota` bytes.
+    pub(super) fn hold_to_quota(&mut self, tenant: &str, quota: usize, dropped: &mut Dropped) {
+        while self.quotas.as_ref().is_some_and(|quotas| quotas.held(tenant) > quota) {
+            let Some(oldest) = self.quotas.as_mut().and_then(|quotas| quotas.oldest(tenant, &self.store)) else {
+                break;
+            };
+            dropped.extend(self.remove(oldest));
+            self.stats.evicted += 1;
+        }
     }
 
     /// Removes what should go first until at most `max_bytes` are held.
@@ -215,4 +242,9 @@ impl State {
             self.stats.evicted += 1;
         }
     }
+}
+
+/// What an entry counts for its tenant: itself, and the vector that it is compared by.
+fn quota_bytes(entry: &Entry) -> usize {
+    entry.heap_bytes() + if entry.partition == 0 { 0 } else { 1024 }
 }

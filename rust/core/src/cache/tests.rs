@@ -210,6 +210,58 @@ fn a_threshold_that_is_no_cosine_is_refused_with_its_name() {
     assert_eq!(error.to_string(), "similarity_threshold=1.7 is outside [-1, 1]; cosine similarity was meant?");
 }
 
+#[test]
+fn what_changes_by_the_day_is_served_for_a_shorter_time() {
+    let config = CacheConfig { stale_ttl_ms: Some(100), ..CacheConfig::default() };
+    let (cache, clock) = cache_with(config);
+    cache.put(&ask("what is the weather today"), answer("rain"), PutOptions::default()).unwrap();
+    cache.put(&ask("what is a wind vane"), answer("a vane"), PutOptions::default()).unwrap();
+    let long = PutOptions { ttl_ms: Some(1_000), ..PutOptions::default() };
+    cache.put(&ask("the latest news"), answer("none"), long).unwrap();
+
+    clock.set(1_100);
+
+    assert!(cache.get(&ask("what is the weather today")).is_none());
+    assert!(cache.get(&ask("what is a wind vane")).is_some());
+    assert!(cache.get(&ask("the latest news")).is_some(), "what was said of one entry holds");
+}
+
+#[test]
+fn entries_that_came_together_do_not_expire_together() {
+    let config = CacheConfig { ttl_ms: Some(1_000), ttl_jitter: 0.5, ..CacheConfig::default() };
+    let (cache, clock) = cache_with(config);
+    for number in 0..200 {
+        cache.put(&ask(&format!("question {number}")), answer("x"), PutOptions::default()).unwrap();
+    }
+    let alive = |now_ms: u64| {
+        clock.set(1_000 + now_ms);
+        (0..200).filter(|number| cache.get(&ask(&format!("question {number}"))).is_some()).count()
+    };
+
+    assert_eq!(alive(499), 200);
+    assert!((60..140).contains(&alive(750)));
+    assert_eq!(alive(1_000), 0);
+}
+
+#[test]
+fn one_tenant_cannot_push_the_others_out() {
+    let config = CacheConfig { max_bytes: 400_000, tenant_share: Some(0.25), ..CacheConfig::default() };
+    let (cache, _) = cache_with(config);
+    for number in 0..20 {
+        cache.put(&ask_as("small", &format!("thing {number}")), answer("x"), PutOptions::default()).unwrap();
+    }
+
+    for number in 0..1_000 {
+        cache.put(&ask_as("loud", &format!("thing {number}")), answer("x"), PutOptions::default()).unwrap();
+    }
+
+    let held =
+        |tenant: &str| (0..1_000).filter(|n| cache.get(&ask_as(tenant, &format!("thing {n}"))).is_some()).count();
+    assert_eq!(held("small"), 20);
+    assert!((40..80).contains(&held("loud")), "{}", held("loud"));
+    assert!(cache.get(&ask_as("loud", "thing 999")).is_some());
+}
+
 proptest! {
     /// Against a dictionary: an exact look-up finds the last answer put, unless it was evicted or has expired; the
     /// budget holds after every step; what is held adds up.
@@ -218,7 +270,12 @@ proptest! {
         steps in prop::collection::vec((0u8..20, 0u8..4, 0usize..600), 1..120),
     ) {
         let (cache, clock) = cache_with(CacheConfig {
-            max_bytes: 30_000, ttl_ms: Some(50), is_semantic: true, similarity_threshold: 0.99, slot_similarity_threshold: 0.99,
+            max_bytes: 30_000,
+            ttl_ms: Some(50),
+            similarity_threshold: 0.99,
+            slot_similarity_threshold: 0.99,
+            tenant_share: Some(0.9),
+            ..CacheConfig::default()
         });
         let mut model: HashMap<u8, (String, u64)> = HashMap::new();
         let mut now = 1_000;

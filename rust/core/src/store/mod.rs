@@ -13,7 +13,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 
 pub use self::entry::{Answer, Entry, Form, Origin, document};
-use self::eviction::{Eviction, Lru};
+use self::eviction::{Eviction, Policy, Weight};
 pub use self::labels::{Label, Labels};
 use crate::heap;
 
@@ -22,7 +22,8 @@ pub type Slot = u32;
 
 /// A table of entries that knows its bytes, three ways in (fingerprint, entry id, label), and an order of eviction.
 ///
-/// `S` is what the cache's guards compare; the store only keeps it. Every operation is O(1), those on labels O(log n).
+/// `S` is what the cache's guards compare; the store only keeps it. Every operation is O(1), those on labels O(log n), and
+/// the order of eviction may be as well.
 /// One writer at a time; the cache holds the lock.
 #[derive(Debug)]
 pub struct Store<S> {
@@ -32,21 +33,21 @@ pub struct Store<S> {
     by_fingerprint: HashTable<Slot>,
     by_id: HashTable<Slot>,
     labels: Labels,
-    eviction: Lru,
+    eviction: Box<dyn Eviction>,
     /// Bytes of the entries themselves.
     heap: usize,
 }
 
 impl<S> Store<S> {
-    /// An empty store.
-    pub fn new() -> Self {
+    /// An empty store with an order of eviction.
+    pub fn new(policy: Policy) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
             by_fingerprint: HashTable::new(),
             by_id: HashTable::new(),
             labels: Labels::default(),
-            eviction: Lru::new(),
+            eviction: policy.start(),
             heap: 0,
         }
     }
@@ -112,7 +113,14 @@ impl<S> Store<S> {
         });
         self.heap += entry.heap_bytes();
         self.labels.add(slot, &entry);
-        self.eviction.on_insert(slot);
+        self.eviction.on_insert(
+            slot,
+            Weight {
+                fingerprint: hash(entry.fingerprint),
+                bytes: entry.heap_bytes(),
+                cost_nano_usd: entry.answer.cost_nano_usd.unwrap_or(0),
+            },
+        );
         let (fingerprint, id) = (hash(entry.fingerprint), hash(entry.id));
         self.slots[slot as usize] = Some(Arc::new(entry));
         let slots = &self.slots;
@@ -139,14 +147,14 @@ impl<S> Store<S> {
     }
 
     /// The slot whose entry should go first.
-    pub fn victim(&self) -> Option<Slot> {
+    pub fn victim(&mut self) -> Option<Slot> {
         self.eviction.victim()
     }
 }
 
 impl<S> Default for Store<S> {
     fn default() -> Self {
-        Self::new()
+        Self::new(Policy::default())
     }
 }
 

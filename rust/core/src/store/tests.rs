@@ -22,7 +22,7 @@ fn entry(number: u8) -> Entry<()> {
 
 #[test]
 fn what_is_removed_is_gone_and_its_bytes_with_it() {
-    let mut store = Store::new();
+    let mut store = Store::new(Policy::Lru);
     let first = store.insert(entry(1));
     let second = store.insert(entry(2));
     let bytes = store.bytes();
@@ -37,7 +37,7 @@ fn what_is_removed_is_gone_and_its_bytes_with_it() {
 
 #[test]
 fn the_entry_served_longest_ago_goes_first() {
-    let mut store = Store::new();
+    let mut store = Store::new(Policy::Lru);
     let slots: Vec<Slot> = (1..=3).map(|number| store.insert(entry(number))).collect();
 
     store.touch(slots[0]);
@@ -47,7 +47,7 @@ fn the_entry_served_longest_ago_goes_first() {
 
 #[test]
 fn a_slot_is_used_again_under_another_id() {
-    let mut store = Store::new();
+    let mut store = Store::new(Policy::Lru);
     let slot = store.insert(entry(1));
     store.remove(slot);
 
@@ -58,7 +58,7 @@ fn a_slot_is_used_again_under_another_id() {
 
 #[test]
 fn a_label_finds_the_entries_that_carry_it_and_no_others() {
-    let mut store = Store::new();
+    let mut store = Store::new(Policy::Lru);
     let labelled = |number: u8, source: &str, tag: &str| {
         let origin = Origin { sources: [source.into()].into(), tags: [tag.into()].into(), ..Origin::default() };
         Entry { origin, ..entry(number) }
