@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from compound_fast._core import Decision as Decision
     from compound_fast._core import ManualClock as ManualClock
     from compound_fast._core import RouteDecision as RouteDecision
+    from compound_fast.cache import CacheEntry as CacheEntry
     from compound_fast.cache import Hit as Hit
     from compound_fast.cache import SemanticCache as SemanticCache
+    from compound_fast.cache import Served as Served
     from compound_fast.client import AsyncClient as AsyncClient
     from compound_fast.client import Client as Client
     from compound_fast.config import Config as Config
@@ -63,7 +65,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "_core": ("Decision", "ManualClock", "RouteDecision", "__version__"),
-    "cache": ("Hit", "SemanticCache"),
+    "cache": ("CacheEntry", "Hit", "SemanticCache", "Served"),
     "client": ("AsyncClient", "Client"),
     "config": ("Config",),
     "embedders": ("Embedder", "OpenAIEmbedder", "StaticEmbedder"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 
 from compound_fast.errors import ConfigError, TextError
@@ -12,6 +13,7 @@ __all__ = [
     "LONGEST_TTL_S",
     "SHORTEST_TTL_S",
     "check_number",
+    "check_path",
     "check_text",
     "is_number",
     "is_text",
@@ -63,6 +65,22 @@ def check_number(name: str, value: object, *, least: float, most: float, remedy:
         what = "is outside" if is_number(value, least=-math.inf, most=math.inf) else "is no number in"
         raise ConfigError(f"{name}={shown(value)} {what} [{least:g}, {most:g}]{remedy and f'; {remedy}'}")
     return float(value)
+
+
+def check_path(name: str, value: object) -> str | None:
+    """Return the path `value` as text; None stays None.
+
+    Raises
+    ------
+    ConfigError
+        If it is no path.
+    """
+    if value is None:
+        return None
+    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    if not isinstance(path, str) or not path or not is_text(path):
+        raise ConfigError(f"{name}={shown(value)} is no path; give a str or an os.PathLike")
+    return path
 
 
 def check_text(name: str, value: object) -> str:

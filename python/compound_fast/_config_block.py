@@ -174,6 +174,8 @@ class Block:
                     found[one.name] = self.integer(key, **one.metadata)
                 case float():
                     found[one.name] = self.number(key, **one.metadata)
+                case None if one.metadata:
+                    found[one.name] = None if self.value(key) is None else self.number(key, **one.metadata)
                 case None:
                     found[one.name] = self.optional_text(key)
                 case _:

@@ -78,6 +78,15 @@ def _cache(config: Config) -> Iterator[tuple[str, str]]:
         return
     yield "cache.max_bytes", f"holds at most {cache.max_bytes:,} bytes, entries and index together"
     yield "cache.ttl_s", f"an answer is served for {cache.ttl_s:,g} s after it was stored"
+    if cache.stale_ttl_s is not None:
+        yield "cache.stale_ttl_s", f"and for {cache.stale_ttl_s:,g} s where the request says today, latest and the like"
+    if cache.tenant_share is not None:
+        yield "cache.tenant_share", f"one tenant's entries take at most {cache.tenant_share:.0%} of the bytes"
+    if cache.path is None:
+        yield "cache.path", "is kept in memory only"
+    else:
+        kept = "a power cut" if cache.durability == "sync" else "a killed process, and after a second a power cut"
+        yield "cache.path", f"is kept in the folder {cache.path}; what was stored survives {kept}"
     if not cache.semantic:
         yield "cache.semantic", "only requests of the same canonical text are served"
         return

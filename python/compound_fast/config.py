@@ -57,6 +57,13 @@ class CacheConfig:
     enabled: bool = True
     max_bytes: int = ranged(16 << 20, 64 << 10, LARGEST_CACHE_BYTES)
     ttl_s: float = ranged(86_400.0, SHORTEST_TTL_S, LONGEST_TTL_S)
+    stale_ttl_s: float | None = ranged(None, SHORTEST_TTL_S, LONGEST_TTL_S)
+    ttl_jitter: float = ranged(0.0, 0, 0.9)
+    eviction: str = field(default="lru", metadata={"choices": ("lru", "s3-fifo", "cost-aware")})
+    tenant_share: float | None = ranged(None, 0.001, 1)
+    path: str | None = None
+    durability: str = field(default="interval", metadata={"choices": ("interval", "sync")})
+    strict: bool = False
     semantic: bool = True
     similarity_threshold: float = ranged(0.95, -1, 1)
     slot_similarity_threshold: float = ranged(0.70, -1, 1)

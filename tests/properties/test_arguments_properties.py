@@ -61,13 +61,15 @@ def options(*names: str) -> st.SearchStrategy[dict[str, object]]:
 
 @given(
     options(
-        "max_bytes", "ttl_s", "path", "policy", "embedder", "similarity_threshold", "slot_similarity_threshold", "clock"
-    )
-)
-def test_a_cache_is_made_or_refused(arguments: dict[str, object]) -> None:
+        "max_bytes", "ttl_s", "policy", "embedder", "similarity_threshold", "slot_similarity_threshold", "durability",
+        "strict", "clock",
+    ),
+    st.one_of(VALUES.filter(lambda value: not isinstance(value, str)), st.sampled_from(["", "\0", "\ud800"])),
+)  # fmt: skip
+def test_a_cache_is_made_or_refused(arguments: dict[str, object], path: object) -> None:
     """No argument of the constructor raises anything of Python's or of the extension's."""
     with only_ours():
-        cf.SemanticCache(**arguments)  # type: ignore[arg-type]
+        cf.SemanticCache(path=path, **arguments)  # type: ignore[arg-type]
 
 
 @given(st.one_of(VALUES, st.just("hi")), VALUES, options("tenant", "namespace", "model", "cost_usd", "ttl_s"))

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 
@@ -137,7 +138,15 @@ def test_the_exact_policy_compares_nothing_by_meaning() -> None:
         ({"ttl_s": 10**400}, "ttl_s=1000"),
         ({"clock": 3}, "clock=3 is no ManualClock"),
         ({"policy": "fuzzy"}, "policy='fuzzy'"),
-        ({"path": "somewhere"}, "path"),
+        ({"path": 7}, "path=7 is no path"),
+        ({"path": ""}, "path='' is no path"),
+        ({"path": "a\0b"}, "path=.* is no path"),
+        ({"durability": "none"}, "durability='none'"),
+        ({"stale_ttl_s": 0}, "stale_ttl_s=0"),
+        ({"ttl_jitter": 1}, "ttl_jitter=1 is outside"),
+        ({"tenant_share": 0}, "tenant_share=0"),
+        ({"eviction": "fifo"}, "eviction='fifo'"),
+        ({"tenant_share": 2}, "tenant_share=2 is outside"),
     ],
 )
 def test_a_wrong_argument_is_named_with_its_value(arguments: dict[str, object], words: str) -> None:
@@ -321,3 +330,44 @@ def test_what_a_vector_barely_sees_is_no_hit(one: str, other: str) -> None:
 
         assert cache.get(stored) is not None
         assert cache.get(asked) is None
+
+
+def test_a_tenant_has_its_share_and_requests_of_the_day_a_shorter_time() -> None:
+    """tenant_share and stale_ttl_s reach the core, from the constructor and from a configuration."""
+    clock = cf.ManualClock(0)
+    settings = {"max_bytes": 400_000, "tenant_share": 0.25, "stale_ttl_s": 1, "ttl_s": 60}
+    raw = {
+        "version": 1,
+        "models": {"m": {"provider": "p", "tier": "weak"}},
+        "baseline": "m",
+        "providers": {"p": {"kind": "simulated"}},
+        "cache": settings,
+    }
+    configured = cf.SemanticCache.from_config(cf.Config.from_mapping(raw), clock=clock)
+    for cache in (configured, cf.SemanticCache(clock=clock, **settings)):  # type: ignore[arg-type]
+        clock.set(0)
+        cache.put("a thing", "x", tenant="small")
+        for number in range(300):
+            cache.put(f"thing {number}", "x" * 500, tenant="loud")
+        cache.put("what is on sale today", "x", tenant="small")
+
+        assert cache.get("a thing", tenant="small") is not None
+        assert len(list(cache.entries(tenant="loud"))) < 60
+        clock.set(1_000)
+        assert cache.get("what is on sale today", tenant="small") is None
+
+
+@pytest.mark.parametrize(("eviction", "survives"), [("lru", False), ("s3-fifo", True), ("cost-aware", True)])
+def test_what_is_asked_often_survives_a_burst_except_under_lru(eviction: Literal["lru"], survives: bool) -> None:
+    """A burst of requests that are seen once pushes out what LRU served last, and nothing that the others know."""
+    cache = cf.SemanticCache(max_bytes=300_000, policy="exact", eviction=eviction)
+    for _ in range(5):
+        for number in range(20):
+            cache.get_or_call(f"often {number}", lambda: "x" * 300, cost_usd=0.01)
+
+    for number in range(600):
+        cache.put(f"once {number}", "x" * 300, cost_usd=0.001)
+
+    hits = [hit is not None for hit in cache.get_many([f"often {number}" for number in range(20)])]
+    assert all(hits) == survives
+    assert cache.stats()["bytes"] <= 300_000

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use compound_fast_benches::{analysis, answer, body, question, question_without_slots};
-use compound_fast_core::cache::{Cache, CacheConfig};
+use compound_fast_core::cache::{Cache, CacheConfig, PutOptions};
 use compound_fast_core::clock::SystemClock;
 use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::features::Analysis;
@@ -40,7 +40,7 @@ fn main() {
 fn filled(make: fn(u64) -> String) -> Option<Cache> {
     let cache = Cache::new(CacheConfig::default(), StaticEmbedder::shipped().ok()?, Arc::new(SystemClock)).ok()?;
     for number in 0..ENTRIES {
-        cache.put(&request(make, number)?, answer(), None)?;
+        cache.put(&request(make, number)?, answer(), PutOptions::default()).ok()??;
     }
     Some(cache)
 }

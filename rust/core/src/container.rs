@@ -8,9 +8,11 @@
 //! whoever reads a section checks what stands in it.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::Path;
+
+use crc32fast::Hasher;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -120,21 +122,99 @@ impl Container {
 /// # Errors
 /// `IndexFile` where that fails; the temporary file is removed then.
 pub fn write(path: &Path, kind: &str, schema: u32, embedder: &str, sections: &[(&str, &[u8])]) -> Result<()> {
+    let listed: Vec<Listed<'_>> =
+        sections.iter().map(|(name, bytes)| (*name, bytes.len() as u64, crc32fast::hash(bytes))).collect();
+    let header = header(kind, schema, embedder, &listed);
+    let written = appear(path, |file| {
+        file.write_all(&header)?;
+        sections.iter().try_for_each(|(_, bytes)| file.write_all(bytes))
+    });
+    written.map_err(|fault| cannot_write(path, fault))
+}
+
+/// [`write`] of a file with one small section, and one that `fill` writes piece by piece, so that it never stands in memory
+/// as a whole.
+///
+/// # Errors
+/// `IndexFile`, as for [`write`].
+pub fn write_stream(
+    path: &Path,
+    (kind, schema, embedder): (&str, u32, &str),
+    (small, small_bytes): (&str, &[u8]),
+    large: &str,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    let first = (small, small_bytes.len() as u64, crc32fast::hash(small_bytes));
+    let header_of = |len: u64, checksum: u32| header(kind, schema, embedder, &[first, (large, len, checksum)]);
+    let written = appear(path, |file| {
+        // The header is as long whatever stands in it; it comes last, for only then are length and checksum known.
+        file.write_all(&header_of(0, 0))?;
+        file.write_all(small_bytes)?;
+        let (len, checksum) = {
+            let mut sink = Sink { file: BufWriter::with_capacity(1 << 18, &mut *file), len: 0, hasher: Hasher::new() };
+            fill(&mut sink)?;
+            sink.flush()?;
+            (sink.len, sink.hasher.finalize())
+        };
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&header_of(len, checksum))
+    });
+    written.map_err(|fault| cannot_write(path, fault))
+}
+
+/// Writes the bytes of a whole file, so that it appears whole or not at all.
+///
+/// # Errors
+/// The system's.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    appear(path, |file| file.write_all(bytes))
+}
+
+/// Counts what goes through it.
+struct Sink<'a> {
+    file: BufWriter<&'a mut File>,
+    len: u64,
+    hasher: Hasher,
+}
+
+impl Write for Sink<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write_all(bytes)?;
+        self.len += bytes.len() as u64;
+        self.hasher.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Writes a file under a temporary name, syncs it, and gives it its own.
+fn appear(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = Path::new(&temporary);
-    let written = write_synced(temporary, &header(kind, schema, embedder, sections), sections)
+    let written = File::create(temporary)
+        .and_then(|mut file| write(&mut file).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(temporary, path))
         .and_then(|()| sync_folder(path));
-    written.map_err(|fault| {
+    if written.is_err() {
         // The fault is what matters; that a file of ours stays behind as well is not worth a second error.
         let _ = fs::remove_file(temporary);
-        let error = fault_of("cannot be written", fault);
-        Error::new(error.kind(), format!("{}: {error}", path.display()))
-    })
+    }
+    written
 }
 
-fn header(kind: &str, schema: u32, embedder: &str, sections: &[(&str, &[u8])]) -> Vec<u8> {
+fn cannot_write(path: &Path, fault: io::Error) -> Error {
+    let error = fault_of("cannot be written", fault);
+    Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
+
+/// A section in the header: name, length, checksum.
+type Listed<'a> = (&'a str, u64, u32);
+
+fn header(kind: &str, schema: u32, embedder: &str, sections: &[Listed<'_>]) -> Vec<u8> {
     #[expect(clippy::cast_possible_truncation, reason = "a handful of sections; the reader holds both to its limits")]
     let (count, embedder_len) = (sections.len() as u32, embedder.len() as u32);
     let mut header = MAGIC.to_vec();
@@ -143,22 +223,13 @@ fn header(kind: &str, schema: u32, embedder: &str, sections: &[(&str, &[u8])]) -
     header.extend(count.to_le_bytes());
     header.extend(embedder_len.to_le_bytes());
     header.extend(embedder.as_bytes());
-    for (section, bytes) in sections {
+    for (section, len, checksum) in sections {
         header.extend(name(section));
-        header.extend((bytes.len() as u64).to_le_bytes());
-        header.extend(crc32fast::hash(bytes).to_le_bytes());
+        header.extend(len.to_le_bytes());
+        header.extend(checksum.to_le_bytes());
     }
     header.extend(crc32fast::hash(&header).to_le_bytes());
     header
-}
-
-fn write_synced(path: &Path, header: &[u8], sections: &[(&str, &[u8])]) -> io::Result<()> {
-    let mut file = File::create(path)?;
-    file.write_all(header)?;
-    for (_, bytes) in sections {
-        file.write_all(bytes)?;
-    }
-    file.sync_all()
 }
 
 /// A rename lasts once the folder is on the disk. Windows opens no folders, and needs none of this.

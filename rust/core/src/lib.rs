@@ -12,6 +12,8 @@ pub mod error;
 
 pub mod clock;
 
+pub mod heap;
+
 pub mod container;
 
 pub mod request;

@@ -13,7 +13,7 @@ const LAYERS: [&[&str]; 7] = [
     &["tokens", "embed"],
     &["request"],
     &["container"],
-    &["error", "clock"],
+    &["error", "clock", "heap"],
 ];
 
 /// What the core must not depend on: it sees neither Python nor a network.

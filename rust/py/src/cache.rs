@@ -1,16 +1,23 @@
 //! `Cache` and `CacheHit`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use compound_fast_core::cache::{Cache, CacheConfig, Explanation, Guard, Hit};
+use compound_fast_core::cache::{
+    Cache, CacheConfig, DiskConfig, Explanation, Guard, Hit, Listed, PutOptions, Selection,
+};
 use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::error::{Error, ErrorKind};
+use compound_fast_core::features::Analysis;
+use compound_fast_core::store::eviction::Policy;
 use compound_fast_core::store::{Answer, Form};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
 use crate::clock::PyManualClock;
 use crate::errors::OrRaise;
+use crate::fork::{self, Inside};
 use crate::gil;
 use crate::request::PyRequest;
 
@@ -23,7 +30,12 @@ pub struct PyCache {
 #[pymethods]
 impl PyCache {
     #[new]
-    #[pyo3(signature = (*, max_bytes, ttl_s, semantic, similarity_threshold, slot_similarity_threshold, clock=None))]
+    #[pyo3(signature = (
+        *, max_bytes, ttl_s, semantic, similarity_threshold, slot_similarity_threshold, clock=None, path=None, sync=false,
+        strict=false, stale_ttl_s=None, ttl_jitter=0.0, tenant_share=None,
+        eviction="lru",
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn new(
         py: Python<'_>,
         max_bytes: usize,
@@ -32,21 +44,76 @@ impl PyCache {
         similarity_threshold: f32,
         slot_similarity_threshold: f32,
         clock: Option<&PyManualClock>,
+        path: Option<PathBuf>,
+        sync: bool,
+        strict: bool,
+        stale_ttl_s: Option<f64>,
+        ttl_jitter: f32,
+        tenant_share: Option<f32>,
+        eviction: &str,
     ) -> PyResult<Self> {
-        let ttl_ms = ttl_s.map(to_ms).transpose().or_raise(py)?;
-        let config =
-            CacheConfig { max_bytes, ttl_ms, is_semantic: semantic, similarity_threshold, slot_similarity_threshold };
+        let ttl_ms = ttl_s.map(|ttl_s| to_ms("ttl_s", ttl_s)).transpose().or_raise(py)?;
+        let config = CacheConfig {
+            max_bytes,
+            ttl_ms,
+            stale_ttl_ms: stale_ttl_s.map(|ttl_s| to_ms("stale_ttl_s", ttl_s)).transpose().or_raise(py)?,
+            ttl_jitter,
+            eviction: Policy::from_name(eviction).or_raise(py)?,
+            tenant_share,
+            is_semantic: semantic,
+            similarity_threshold,
+            slot_similarity_threshold,
+        };
         let embedder = StaticEmbedder::shipped().or_raise(py)?;
-        let cache = Cache::new(config, embedder, PyManualClock::or_system(clock)).or_raise(py)?;
-        Ok(Self { cache: Arc::new(cache) })
+        let clock = PyManualClock::or_system(clock);
+        let Some(path) = path else {
+            return Ok(Self { cache: Arc::new(Cache::new(config, embedder, clock).or_raise(py)?) });
+        };
+        let disk = DiskConfig { path, is_sync: sync, is_strict: strict };
+        let cache = gil::detached(py, || Cache::open(config, embedder, clock, &disk))?.or_raise(py)?;
+        let cache = Arc::new(cache);
+        fork::keep_from_children(&cache);
+        tend(&cache).or_raise(py)?;
+        Ok(Self { cache })
     }
 
-    fn get(&self, py: Python<'_>, request: &PyRequest) -> PyResult<Option<PyCacheHit>> {
-        let hit = gil::detached(py, || self.cache.get(&request.analysis))?;
+    #[pyo3(signature = (request, max_age_s=None))]
+    fn get(&self, py: Python<'_>, request: &PyRequest, max_age_s: Option<f64>) -> PyResult<Option<PyCacheHit>> {
+        let max_age_ms = max_age_s.map(|age_s| to_ms("max_age_s", age_s)).transpose().or_raise(py)?;
+        let hit = gil::detached(py, || self.cache.get_fresh(&request.analysis, max_age_ms))?;
         Ok(hit.map(|hit| PyCacheHit { hit }))
     }
 
-    #[pyo3(signature = (request, response, *, form, model, input_tokens, output_tokens, cost_nano_usd=None, ttl_s=None))]
+    #[pyo3(signature = (request, max_age_s=None))]
+    fn get_again(&self, py: Python<'_>, request: &PyRequest, max_age_s: Option<f64>) -> PyResult<Option<PyCacheHit>> {
+        let max_age_ms = max_age_s.map(|age_s| to_ms("max_age_s", age_s)).transpose().or_raise(py)?;
+        let hit = gil::detached(py, || self.cache.get_again(&request.analysis, max_age_ms))?;
+        Ok(hit.map(|hit| PyCacheHit { hit }))
+    }
+
+    fn fingerprint(&self, py: Python<'_>, request: &PyRequest) -> PyResult<u128> {
+        gil::held(py, || self.cache.fingerprint(&request.analysis))
+    }
+
+    #[pyo3(signature = (requests, max_age_s=None))]
+    #[expect(clippy::needless_pass_by_value, reason = "extracted from Python")]
+    fn get_many(
+        &self,
+        py: Python<'_>,
+        requests: Vec<PyRef<'_, PyRequest>>,
+        max_age_s: Option<f64>,
+    ) -> PyResult<Vec<Option<PyCacheHit>>> {
+        let max_age_ms = max_age_s.map(|age_s| to_ms("max_age_s", age_s)).transpose().or_raise(py)?;
+        let analyses: Vec<_> = requests.iter().map(|request| Arc::clone(&request.analysis)).collect();
+        let get = |analysis: &Arc<Analysis>| self.cache.get_fresh(analysis, max_age_ms);
+        let hits: Vec<_> = gil::detached(py, || analyses.iter().map(get).collect())?;
+        Ok(hits.into_iter().map(|hit| hit.map(|hit| PyCacheHit { hit })).collect())
+    }
+
+    #[pyo3(signature = (
+        request, response, *, form, model, input_tokens, output_tokens, cost_nano_usd=None, ttl_s=None, born_ms=None,
+        sources=Vec::new(), tags=Vec::new(), writer="",
+    ))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn put(
         &self,
@@ -59,13 +126,64 @@ impl PyCache {
         output_tokens: u32,
         cost_nano_usd: Option<u64>,
         ttl_s: Option<f64>,
+        born_ms: Option<u64>,
+        sources: Vec<String>,
+        tags: Vec<String>,
+        writer: &str,
     ) -> PyResult<Option<String>> {
         let form = Form::from_name(form).or_raise(py)?;
-        let ttl_ms = ttl_s.map(to_ms).transpose().or_raise(py)?;
+        let options = PutOptions {
+            ttl_ms: ttl_s.map(|ttl_s| to_ms("ttl_s", ttl_s)).transpose().or_raise(py)?,
+            born_ms,
+            sources: names(sources),
+            tags: names(tags),
+            writer: writer.into(),
+        };
         let answer =
             Answer { response: response.into(), form, model: model.into(), input_tokens, output_tokens, cost_nano_usd };
-        let id = gil::detached(py, || self.cache.put(&request.analysis, answer, ttl_ms))?;
+        let id = gil::detached(py, || self.cache.put(&request.analysis, answer, options))?.or_raise(py)?;
         Ok(id.map(hex))
+    }
+
+    #[pyo3(signature = (
+        *, entry_id=None, source=None, tag=None, tenant=None, namespace=None, writer=None, dry_run=false,
+    ))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn invalidate(
+        &self,
+        py: Python<'_>,
+        entry_id: Option<&str>,
+        source: Option<&str>,
+        tag: Option<&str>,
+        tenant: Option<&str>,
+        namespace: Option<&str>,
+        writer: Option<&str>,
+        dry_run: bool,
+    ) -> PyResult<u64> {
+        let selection = selected(entry_id, source, tag, tenant, namespace, writer).or_raise(py)?;
+        gil::detached(py, || self.cache.invalidate(&selection, dry_run))?.or_raise(py)
+    }
+
+    fn mark_wrong(&self, py: Python<'_>, hit: &PyCacheHit) -> PyResult<bool> {
+        gil::detached(py, || self.cache.mark_wrong(&hit.hit))?.or_raise(py)
+    }
+
+    #[pyo3(signature = (start, *, entry_id=None, source=None, tag=None, tenant=None, namespace=None, writer=None))]
+    #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
+    fn list(
+        &self,
+        py: Python<'_>,
+        start: usize,
+        entry_id: Option<&str>,
+        source: Option<&str>,
+        tag: Option<&str>,
+        tenant: Option<&str>,
+        namespace: Option<&str>,
+        writer: Option<&str>,
+    ) -> PyResult<(Vec<PyCacheEntry>, Option<usize>)> {
+        let selection = selected(entry_id, source, tag, tenant, namespace, writer).or_raise(py)?;
+        let (page, next) = gil::detached(py, || self.cache.list(&selection, start))?;
+        Ok((page.into_iter().map(|listed| PyCacheEntry { listed }).collect(), next))
     }
 
     fn explain<'py>(&self, py: Python<'py>, request: &PyRequest) -> PyResult<Bound<'py, PyDict>> {
@@ -73,7 +191,7 @@ impl PyCache {
             gil::detached(py, || self.cache.explain(&request.analysis))?;
         let dict = PyDict::new(py);
         dict.set_item("served_from", hit.as_ref().map(|hit| hit.kind.name()))?;
-        dict.set_item("entry_id", hit.as_ref().map(|hit| hex(hit.entry_id)))?;
+        dict.set_item("entry_id", hit.as_ref().map(|hit| hex(hit.entry_id())))?;
         dict.set_item("compared_by_meaning", is_semantic)?;
         dict.set_item("similarity_threshold", decimal(threshold))?;
         let mut rows = Vec::with_capacity(candidates.len());
@@ -93,7 +211,23 @@ impl PyCache {
     }
 
     fn clear(&self, py: Python<'_>) -> PyResult<()> {
-        gil::detached(py, || self.cache.clear())
+        gil::detached(py, || self.cache.clear())?.or_raise(py)
+    }
+
+    fn compact(&self, py: Python<'_>) -> PyResult<()> {
+        gil::detached(py, || self.cache.compact())?.or_raise(py)
+    }
+
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        gil::detached(py, || self.cache.close())?.or_raise(py)
+    }
+
+    fn leave_disk(&self, py: Python<'_>) -> PyResult<bool> {
+        gil::detached(py, || self.cache.leave_disk())
+    }
+
+    fn take_fault(&self) -> Option<String> {
+        self.cache.take_fault()
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
@@ -124,12 +258,12 @@ impl PyCacheHit {
 
     #[getter]
     pub fn response<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.hit.answer.response)
+        PyBytes::new(py, &self.hit.answer().response)
     }
 
     #[getter]
     fn form(&self) -> &'static str {
-        self.hit.answer.form.name()
+        self.hit.answer().form.name()
     }
 
     #[getter]
@@ -139,7 +273,7 @@ impl PyCacheHit {
 
     #[getter]
     fn entry_id(&self) -> String {
-        hex(self.hit.entry_id)
+        hex(self.hit.entry_id())
     }
 
     #[getter]
@@ -149,22 +283,22 @@ impl PyCacheHit {
 
     #[getter]
     fn model(&self) -> &str {
-        &self.hit.answer.model
+        &self.hit.answer().model
     }
 
     #[getter]
     fn input_tokens(&self) -> u32 {
-        self.hit.answer.input_tokens
+        self.hit.answer().input_tokens
     }
 
     #[getter]
     fn output_tokens(&self) -> u32 {
-        self.hit.answer.output_tokens
+        self.hit.answer().output_tokens
     }
 
     #[getter]
     fn cost_nano_usd(&self) -> Option<u64> {
-        self.hit.answer.cost_nano_usd
+        self.hit.answer().cost_nano_usd
     }
 
     #[getter]
@@ -172,6 +306,123 @@ impl PyCacheHit {
         self.hit.reasons()
     }
 }
+
+/// An entry, seen on a walk through the cache.
+#[pyclass(name = "CacheEntry", module = "compound_fast._core", frozen)]
+pub struct PyCacheEntry {
+    listed: Listed,
+}
+
+#[pymethods]
+impl PyCacheEntry {
+    #[getter]
+    fn entry_id(&self) -> String {
+        hex(self.listed.entry.id)
+    }
+
+    #[getter]
+    fn request<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
+        let request = &self.listed.entry.origin.request;
+        (!request.is_empty()).then(|| PyBytes::new(py, request))
+    }
+
+    #[getter]
+    fn response<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.listed.entry.answer.response)
+    }
+
+    #[getter]
+    fn form(&self) -> &'static str {
+        self.listed.entry.answer.form.name()
+    }
+
+    #[getter]
+    fn model(&self) -> &str {
+        &self.listed.entry.answer.model
+    }
+
+    #[getter]
+    fn input_tokens(&self) -> u32 {
+        self.listed.entry.answer.input_tokens
+    }
+
+    #[getter]
+    fn output_tokens(&self) -> u32 {
+        self.listed.entry.answer.output_tokens
+    }
+
+    #[getter]
+    fn cost_nano_usd(&self) -> Option<u64> {
+        self.listed.entry.answer.cost_nano_usd
+    }
+
+    #[getter]
+    fn tenant(&self) -> &str {
+        &self.listed.entry.origin.tenant
+    }
+
+    #[getter]
+    fn namespace(&self) -> &str {
+        &self.listed.entry.origin.namespace
+    }
+
+    #[getter]
+    fn writer(&self) -> &str {
+        &self.listed.entry.origin.writer
+    }
+
+    #[getter]
+    fn sources(&self) -> Vec<&str> {
+        self.listed.entry.origin.sources.iter().map(|source| &**source).collect()
+    }
+
+    #[getter]
+    fn tags(&self) -> Vec<&str> {
+        self.listed.entry.origin.tags.iter().map(|tag| &**tag).collect()
+    }
+
+    #[getter]
+    fn age_s(&self) -> f64 {
+        self.listed.age_ms as f64 / 1e3
+    }
+
+    #[getter]
+    fn born_ms(&self) -> u64 {
+        self.listed.entry.born_ms
+    }
+
+    #[getter]
+    fn expires_ms(&self) -> Option<u64> {
+        Some(self.listed.entry.expires_ms).filter(|&expires_ms| expires_ms != u64::MAX)
+    }
+
+    #[getter]
+    fn bytes(&self) -> usize {
+        self.listed.bytes
+    }
+}
+
+/// Has a thread of its own do what is due, once in [`DUE`], until the cache is gone or has left its folder.
+///
+/// It stands here and not in the core for the gate: a fork waits until the thread is outside, as it waits for all others.
+/// The child has no such thread, and no folder either.
+fn tend(cache: &Arc<Cache>) -> Result<(), Error> {
+    let cache = Arc::downgrade(cache);
+    let work = move || {
+        loop {
+            std::thread::sleep(DUE);
+            let _inside = Inside::enter();
+            let Some(cache) = cache.upgrade().filter(|cache| cache.is_durable()) else { return };
+            // A fault is counted in the cache's numbers and tried again in a second.
+            let _ = cache.tend();
+        }
+    };
+    let started = std::thread::Builder::new().name("compound-fast-cache".into()).spawn(work);
+    started.map(drop).map_err(|fault| Error::new(ErrorKind::Internal, format!("no thread could be started: {fault}")))
+}
+
+/// How long what was acknowledged may wait for the disk: what a power cut may take, where the cache is not synchronous.
+const DUE: Duration = Duration::from_secs(1);
 
 /// A cosine as it was meant: 0.95 and not 0.949999988079071.
 fn decimal(cosine: f32) -> f64 {
@@ -182,13 +433,42 @@ fn hex(id: u128) -> String {
     format!("{id:032x}")
 }
 
-/// A time to live in whole milliseconds.
-fn to_ms(ttl_s: f64) -> Result<u64, Error> {
-    if ttl_s.is_finite() && ttl_s > 0.0 {
+/// A number of seconds in whole milliseconds. A time to live is more than 0; an age may be 0.
+fn to_ms(name: &str, seconds: f64) -> Result<u64, Error> {
+    let is_time = if name.ends_with("ttl_s") { seconds > 0.0 } else { seconds >= 0.0 };
+    if seconds.is_finite() && is_time {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive; saturates at u64::MAX")]
-        Ok((ttl_s * 1e3).ceil() as u64)
+        Ok((seconds * 1e3).ceil() as u64)
     } else {
-        let context = format!("ttl_s={ttl_s} is not a positive number of seconds; use None to keep answers for ever");
+        let sign =
+            if name.ends_with("ttl_s") { "a positive number of seconds" } else { "a number of seconds from 0 on" };
+        let context = format!("{name}={seconds} is not {sign}; use None for no limit");
         Err(Error::new(ErrorKind::Config, context))
     }
+}
+
+fn names(given: Vec<String>) -> Box<[Box<str>]> {
+    given.into_iter().map(String::into_boxed_str).collect()
+}
+
+fn selected(
+    entry_id: Option<&str>,
+    source: Option<&str>,
+    tag: Option<&str>,
+    tenant: Option<&str>,
+    namespace: Option<&str>,
+    writer: Option<&str>,
+) -> Result<Selection, Error> {
+    let id = |id: &str| {
+        let context = || format!("entry_id={id:?} is none: an entry's id is 32 hexadecimal digits");
+        u128::from_str_radix(id, 16).map_err(|_| Error::new(ErrorKind::Config, context()))
+    };
+    Ok(Selection {
+        entry_id: entry_id.map(id).transpose()?,
+        source: source.map(Into::into),
+        tag: tag.map(Into::into),
+        tenant: tenant.map(Into::into),
+        namespace: namespace.map(Into::into),
+        writer: writer.map(Into::into),
+    })
 }

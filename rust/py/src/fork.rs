@@ -2,8 +2,11 @@
 //! thread to let them go.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use compound_fast_core::cache::Cache;
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::wrap_pyfunction;
@@ -51,10 +54,27 @@ fn after_in_parent() {
 }
 
 #[pyfunction]
-fn after_in_child() {
+fn after_in_child(py: Python<'_>) -> PyResult<()> {
     // A thread that had just knocked at the gate does not live on here.
     INSIDE.store(0, Ordering::SeqCst);
     IS_FORKING.store(false, Ordering::SeqCst);
+    let kept = std::mem::take(&mut *ON_DISK.lock());
+    let left = kept.iter().filter_map(Weak::upgrade).filter(|cache| cache.leave_disk()).count();
+    if left > 0 {
+        let log = py.import("logging")?.call_method1("getLogger", ("compound_fast.cache",))?;
+        log.call_method1("warning", ("a forked child goes on in memory only: the cache's folder is its parent's",))?;
+    }
+    Ok(())
+}
+
+/// Caches that are kept in a folder, which a child must let alone.
+static ON_DISK: Mutex<Vec<Weak<Cache>>> = Mutex::new(Vec::new());
+
+/// Has every child of a fork let the cache's folder alone.
+pub fn keep_from_children(cache: &Arc<Cache>) {
+    let mut kept = ON_DISK.lock();
+    kept.retain(|cache| cache.strong_count() > 0);
+    kept.push(Arc::downgrade(cache));
 }
 
 /// Has every fork of this process wait at the gate; once, when the extension is loaded.

@@ -21,7 +21,7 @@ mod _core {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
-    use super::cache::{PyCache, PyCacheHit};
+    use super::cache::{PyCache, PyCacheEntry, PyCacheHit};
     #[pymodule_export]
     use super::clock::PyManualClock;
     #[pymodule_export]

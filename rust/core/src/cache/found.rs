@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Entry;
 use super::guards::Guard;
 use crate::store::Answer;
 
@@ -29,19 +30,29 @@ impl HitKind {
 pub struct Hit {
     /// Which tier found it.
     pub kind: HitKind,
-    /// The answer.
-    pub answer: Arc<Answer>,
+    /// What is served.
+    pub entry: Arc<Entry>,
+    /// Fingerprint of the request that it is served to.
+    pub asked: u128,
     /// Cosine of the two requests; 1 for an exact hit.
     pub similarity: f32,
-    /// Which entry it is.
-    pub entry_id: u128,
-    /// How long ago it was stored, in milliseconds.
+    /// How long ago it was made, in milliseconds.
     pub age_ms: u64,
     /// The floor that the similarity had to reach; `None` for an exact hit.
     pub threshold: Option<f32>,
 }
 
 impl Hit {
+    /// The answer.
+    pub fn answer(&self) -> &Answer {
+        &self.entry.answer
+    }
+
+    /// Which entry it is.
+    pub fn entry_id(&self) -> u128 {
+        self.entry.id
+    }
+
     /// Why it was served, for people.
     pub fn reasons(&self) -> Vec<String> {
         let age_s = self.age_ms as f64 / 1e3;

@@ -19,6 +19,8 @@ pub enum Guard {
     Person,
     /// One waits for what the other asks for: "I'm waiting for a refund of $5", "refund $5".
     Waiting,
+    /// Somebody said that this entry's request is another one.
+    MarkedWrong,
 }
 
 impl Guard {
@@ -31,6 +33,7 @@ impl Guard {
             Self::Order => "order",
             Self::Person => "person",
             Self::Waiting => "waiting",
+            Self::MarkedWrong => "marked_wrong",
         }
     }
 }

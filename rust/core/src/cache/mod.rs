@@ -4,25 +4,43 @@
 //! look-up. The semantic tier compares the frame (the text without its slots) with those of requests in the same scope
 //! that carry the same slots and signs in the same order, and lets the guards refuse what a vector cannot tell apart.
 
+mod anchors;
+mod durable;
 mod found;
 mod guards;
+mod invalidate;
+mod quotas;
+mod records;
+mod select;
 mod state;
 mod stats;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use self::durable::Disk;
+pub use self::durable::DiskConfig;
 pub use self::found::{Candidate, Explanation, Hit, HitKind};
 pub use self::guards::Guard;
-use self::state::{Entry, PARTITION_BYTES, Probe, State, Store};
+pub use self::invalidate::Listed;
+use self::quotas::Quotas;
+pub use self::select::Selection;
+pub use self::state::Entry;
+use self::state::{Dropped, Now, Probe, State};
 pub use self::stats::CacheStats;
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Analysis, LexicalSignature};
+use crate::index::FlatIndex;
 use crate::request::FingerprintKey;
-use crate::store::Answer;
+use crate::store::eviction::Policy;
+use crate::store::{Answer, Origin};
+
+/// A body that is longer than this is not kept with its entry.
+const KEPT_REQUEST_BYTES: usize = 16 << 10;
 
 /// How a cache is made. [`Cache::new`] checks the ranges.
 #[derive(Debug, Clone)]
@@ -31,6 +49,15 @@ pub struct CacheConfig {
     pub max_bytes: usize,
     /// How long an answer may be served, in milliseconds from its birth; `None` = for ever.
     pub ttl_ms: Option<u64>,
+    /// The same for requests that ask for what changes ("today", "latest"), where it is shorter; `None` = no difference.
+    pub stale_ttl_ms: Option<u64>,
+    /// By how much of it a time to live may be shortened, by chance, so that what was stored together does not end together;
+    /// in [0, 1).
+    pub ttl_jitter: f32,
+    /// What goes first when the bytes run out.
+    pub eviction: Policy,
+    /// How much of `max_bytes` one tenant may hold, in (0, 1]; `None` = all.
+    pub tenant_share: Option<f32>,
     /// Whether requests are compared by meaning at all.
     pub is_semantic: bool,
     /// Least cosine for a hit, in [-1, 1].
@@ -44,11 +71,30 @@ impl Default for CacheConfig {
         Self {
             max_bytes: 256 << 20,
             ttl_ms: Some(3_600_000),
+            stale_ttl_ms: None,
+            ttl_jitter: 0.0,
+            eviction: Policy::default(),
+            tenant_share: None,
             is_semantic: true,
             similarity_threshold: 0.95,
             slot_similarity_threshold: 0.70,
         }
     }
+}
+
+/// What is said of an answer when it is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PutOptions {
+    /// How long it may be served, in milliseconds from its birth; `None` = the cache's own setting.
+    pub ttl_ms: Option<u64>,
+    /// When it was made, on the cache's clock; `None` = now, and so is any later time.
+    pub born_ms: Option<u64>,
+    /// What it was made from.
+    pub sources: Box<[Box<str>]>,
+    /// Names to find it by.
+    pub tags: Box<[Box<str>]>,
+    /// Who stores it.
+    pub writer: Box<str>,
 }
 
 /// A cache of answers. Shared between threads; one lock, which is never held while a text is read or embedded.
@@ -59,6 +105,14 @@ pub struct Cache {
     embedder: Arc<dyn Embedder>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    entries_made: AtomicU64,
+    /// The folder that it is kept in; held while a snapshot is written, and taken before the state's lock.
+    disk: Mutex<Option<Disk>>,
+    is_durable: AtomicBool,
+    is_strict: bool,
+    /// Whether memory holds something that the disk was not told.
+    is_behind: AtomicBool,
+    fault: Mutex<Option<String>>,
 }
 
 impl Cache {
@@ -67,9 +121,6 @@ impl Cache {
     /// # Errors
     /// `Config` where a value is out of its range, `Internal` where the system gives no random bytes.
     pub fn new(config: CacheConfig, embedder: Arc<dyn Embedder>, clock: Arc<dyn Clock>) -> Result<Self> {
-        let mut key = [0; 16];
-        getrandom::fill(&mut key)
-            .map_err(|error| Error::new(ErrorKind::Internal, format!("the system gave no random bytes: {error}")))?;
         for (name, threshold) in [
             ("similarity_threshold", config.similarity_threshold),
             ("slot_similarity_threshold", config.slot_similarity_threshold),
@@ -79,7 +130,29 @@ impl Cache {
                 return Err(Error::new(ErrorKind::Config, context));
             }
         }
-        Ok(Self { config, key: FingerprintKey::new(key), embedder, clock, state: Mutex::default() })
+        if !(0.0..1.0).contains(&config.ttl_jitter) {
+            let context = format!("ttl_jitter={} is outside [0, 1)", config.ttl_jitter);
+            return Err(Error::new(ErrorKind::Config, context));
+        }
+        if let Some(share) = config.tenant_share.filter(|&share| !(share > 0.0 && share <= 1.0)) {
+            let context = format!("tenant_share={share} is outside (0, 1]; None lets one tenant hold everything");
+            return Err(Error::new(ErrorKind::Config, context));
+        }
+        let quotas = config.tenant_share.map(|_| Quotas::default());
+        let state = State { quotas, ..State::new(config.eviction) };
+        Ok(Self {
+            config,
+            key: FingerprintKey::new(random_key()?),
+            embedder,
+            clock,
+            state: Mutex::new(state),
+            entries_made: AtomicU64::new(0),
+            disk: Mutex::default(),
+            is_durable: AtomicBool::new(false),
+            is_strict: false,
+            is_behind: AtomicBool::new(false),
+            fault: Mutex::default(),
+        })
     }
 
     /// The stored answer to a request, or `None`.
@@ -87,14 +160,19 @@ impl Cache {
     /// The exact tier costs two hashes of the request; only after its miss are features and embedding computed, and
     /// the vectors of the request's own partition compared.
     pub fn get(&self, analysis: &Analysis) -> Option<Hit> {
-        let now_ms = self.clock.now_ms();
-        let mut dropped = Vec::new();
+        self.get_fresh(analysis, None)
+    }
+
+    /// [`Cache::get`], where answers older than `max_age_ms` are not served (and stay).
+    pub fn get_fresh(&self, analysis: &Analysis, max_age_ms: Option<u64>) -> Option<Hit> {
+        let now = self.now(max_age_ms);
+        let mut dropped = Dropped::new();
         let scope = self.key.scope(analysis.request());
         let fingerprint = self.key.exact(scope, analysis.request());
         {
             let mut state = self.state.lock();
             state.stats.lookups += 1;
-            if let Some(hit) = state.exact(fingerprint, now_ms, &mut dropped) {
+            if let Some(hit) = state.exact(fingerprint, now, &mut dropped) {
                 state.stats.exact_hits += 1;
                 return Some(hit);
             }
@@ -102,45 +180,62 @@ impl Cache {
                 return None;
             }
         }
-        let probe = self.probe(analysis, scope);
+        let probe = self.probe(analysis, scope, fingerprint);
         let mut state = self.state.lock();
-        let candidates = state.candidates(&probe, probe.threshold, now_ms, &mut dropped);
-        for (slot, candidate) in candidates {
+        for (slot, candidate) in state.candidates(&probe, now, &mut dropped) {
             if let Some(guard) = candidate.refused_by {
                 state.stats.count_refusal(guard);
                 continue;
             }
-            state.stats.semantic_hits += 1;
-            state.store.touch(slot);
-            let hit = state.hit(slot, HitKind::Semantic, candidate.similarity, now_ms);
-            return hit.map(|hit| Hit { threshold: Some(probe.threshold), ..hit });
+            let hit = state.hit(slot, HitKind::Semantic, fingerprint, candidate.similarity, now);
+            if let Some(hit) = hit {
+                state.stats.semantic_hits += 1;
+                state.store.touch(slot);
+                return Some(Hit { threshold: Some(probe.threshold), ..hit });
+            }
         }
         None
     }
 
+    /// The exact tier once more, after [`Cache::get_fresh`] missed: an answer that has come meanwhile makes an exact hit of
+    /// that miss.
+    pub fn get_again(&self, analysis: &Analysis, max_age_ms: Option<u64>) -> Option<Hit> {
+        let now = self.now(max_age_ms);
+        let fingerprint = self.fingerprint(analysis);
+        let mut dropped = Dropped::new();
+        let mut state = self.state.lock();
+        let hit = state.exact(fingerprint, now, &mut dropped)?;
+        state.stats.exact_hits += 1;
+        Some(hit)
+    }
+
+    /// What a request is called in this cache: the same for all that the exact tier takes for one.
+    pub fn fingerprint(&self, analysis: &Analysis) -> u128 {
+        self.key.exact(self.key.scope(analysis.request()), analysis.request())
+    }
+
     /// What [`Cache::get`] would do and why. Counts nothing and moves nothing.
     pub fn explain(&self, analysis: &Analysis) -> Explanation {
-        let now_ms = self.clock.now_ms();
+        let now = self.now(None);
         let scope = self.key.scope(analysis.request());
         let fingerprint = self.key.exact(scope, analysis.request());
         let is_semantic = self.may_compare(analysis);
         let exact = {
             let state = self.state.lock();
-            let live = state.store.find(fingerprint).filter(|&slot| state.is_live(slot, now_ms));
-            live.and_then(|slot| state.hit(slot, HitKind::Exact, 1.0, now_ms))
+            state.store.find(fingerprint).and_then(|slot| state.hit(slot, HitKind::Exact, fingerprint, 1.0, now))
         };
         if exact.is_some() || !is_semantic {
             let threshold = self.config.similarity_threshold;
             return Explanation { hit: exact, candidates: Vec::new(), threshold, is_semantic };
         }
-        let probe = self.probe(analysis, scope);
+        let probe = self.probe(analysis, scope, fingerprint);
         let state = self.state.lock();
-        let found = state.neighbours(&probe, -1.0, now_ms);
+        let found = state.neighbours(&probe, -1.0, now);
         let serves = |candidate: &Candidate| candidate.refused_by.is_none() && candidate.similarity >= probe.threshold;
         let hit = found
             .iter()
             .find(|(_, candidate)| serves(candidate))
-            .and_then(|(slot, candidate)| state.hit(*slot, HitKind::Semantic, candidate.similarity, now_ms))
+            .and_then(|(slot, candidate)| state.hit(*slot, HitKind::Semantic, fingerprint, candidate.similarity, now))
             .map(|hit| Hit { threshold: Some(probe.threshold), ..hit });
         let candidates = found.into_iter().map(|(_, candidate)| candidate).collect();
         Explanation { hit, candidates, threshold: probe.threshold, is_semantic }
@@ -149,65 +244,83 @@ impl Cache {
     /// Stores the answer to a request, and evicts what the budget has no room for. Another answer to the same request
     /// is replaced.
     ///
-    /// Gives the id of the new entry, or `None` where it is larger than the whole budget. `ttl_ms` overrides the
-    /// cache's own.
-    pub fn put(&self, analysis: &Analysis, answer: Answer, ttl_ms: Option<u64>) -> Option<u128> {
+    /// Gives the id of the new entry, or `None` where it is larger than the whole budget, or too old already.
+    ///
+    /// # Errors
+    /// `Config` where a source or a tag is no name; `Cache` where the disk refused and the cache is strict.
+    pub fn put(&self, analysis: &Analysis, answer: Answer, options: PutOptions) -> Result<Option<u128>> {
+        select::check_names("sources", &options.sources)?;
+        select::check_names("tags", &options.tags)?;
         let now_ms = self.clock.now_ms();
-        let scope = self.key.scope(analysis.request());
-        let fingerprint = self.key.exact(scope, analysis.request());
-        let probe = self.may_compare(analysis).then(|| self.probe(analysis, scope));
-        let expires_ms = ttl_ms.or(self.config.ttl_ms).map_or(u64::MAX, |ttl_ms| now_ms.saturating_add(ttl_ms));
-        let mut dropped = Vec::new();
-        let mut state = self.state.lock();
-        let id = self.key.entry_id(state.entries_made);
+        let request = analysis.request();
+        let scope = self.key.scope(request);
+        let fingerprint = self.key.exact(scope, request);
+        let probe = self.may_compare(analysis).then(|| self.probe(analysis, scope, fingerprint));
+        let born_ms = options.born_ms.map_or(now_ms, |born_ms| born_ms.min(now_ms));
+        let body = request.body();
+        let id = self.key.entry_id(self.entries_made.fetch_add(1, Ordering::Relaxed));
         let entry = Entry {
             id,
             fingerprint,
             partition: probe.as_ref().map_or(0, |probe| probe.partition),
             signature: probe.as_ref().map_or_else(LexicalSignature::default, |probe| probe.signature),
-            answer: Arc::new(answer),
-            born_ms: now_ms,
-            expires_ms,
+            answer,
+            origin: Origin {
+                tenant: request.tenant().into(),
+                namespace: request.namespace().into(),
+                writer: options.writer,
+                sources: options.sources,
+                tags: options.tags,
+                request: if body.len() <= KEPT_REQUEST_BYTES { body.into() } else { Box::default() },
+            },
+            born_ms,
+            expires_ms: options
+                .ttl_ms
+                .or_else(|| self.ttl_ms(analysis, id))
+                .map_or(u64::MAX, |ttl_ms| born_ms.saturating_add(ttl_ms)),
         };
-        let row = 2 * (self.embedder.dim() * size_of::<f32>() + size_of::<u64>()) + PARTITION_BYTES;
-        if Store::cost(&entry) + row > self.config.max_bytes {
-            state.stats.too_large += 1;
-            return None;
+        let row = 2 * self.embedder.dim() * size_of::<f32>() + size_of::<FlatIndex>();
+        let is_too_large = entry.heap_bytes() + row > self.config.max_bytes;
+        if is_too_large || now_ms >= entry.expires_ms {
+            self.state.lock().stats.too_large += u64::from(is_too_large);
+            return Ok(None);
         }
-        state.entries_made += 1;
-        if let Some(slot) = state.store.find(fingerprint) {
-            dropped.extend(state.remove(slot));
-        }
-        let slot = state.store.insert(entry);
-        if let Some(probe) = &probe {
-            state.add_vector(slot, probe);
-        }
+        let vector = probe.as_ref().map(|probe| &probe.vector[..]);
+        let record = self.is_durable.load(Ordering::Relaxed).then(|| records::put(&entry, vector));
+        let mut dropped = Dropped::new();
+        let mut state = self.state.lock();
+        state.insert(entry, vector, &mut dropped);
         state.stats.stored += 1;
-        while state.bytes() > self.config.max_bytes {
-            let Some(victim) = state.store.victim() else { break };
-            dropped.extend(state.remove(victim));
-            state.stats.evicted += 1;
+        if let Some(share) = self.config.tenant_share {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a number of bytes")]
+            let quota = (self.config.max_bytes as f64 * f64::from(share)) as usize;
+            state.hold_to_quota(request.tenant(), quota, &mut dropped);
         }
+        state.evict(self.config.max_bytes, &mut dropped);
+        let ticket = record.and_then(|record| state.log(&record));
         drop(state); // before the evicted entries are
-        Some(id)
+        self.commit(ticket)?;
+        Ok(Some(id))
     }
 
     /// Whether an entry is still held (and not expired).
     pub fn contains(&self, entry_id: u128) -> bool {
-        let now_ms = self.clock.now_ms();
+        let now = self.now(None);
         let state = self.state.lock();
-        state.store.find_id(entry_id).is_some_and(|slot| state.is_live(slot, now_ms))
+        state.store.find_id(entry_id).is_some_and(|slot| state.is_live(slot, now))
     }
 
     /// Removes every entry.
-    pub fn clear(&self) {
-        let old = {
-            let mut state = self.state.lock();
-            // Ids go on: an entry id is never used twice.
-            let fresh = State { entries_made: state.entries_made, stats: state.stats, ..State::default() };
-            std::mem::replace(&mut *state, fresh)
-        };
+    ///
+    /// # Errors
+    /// `Cache` where the disk could not be told; the entries may come back with the next process then.
+    pub fn clear(&self) -> Result<()> {
+        let mut state = self.state.lock();
+        let ticket = state.log(&records::clear());
+        let old = state.emptied(self.config.eviction);
+        drop(state);
         drop(old);
+        self.commit_removal(ticket)
     }
 
     /// How many entries it holds.
@@ -241,7 +354,23 @@ impl Cache {
         self.config.is_semantic && analysis.request().has_text_turn()
     }
 
-    fn probe(&self, analysis: &Analysis, scope: u128) -> Probe {
+    /// How long the answer to a request may be served, where nobody said; shortened by chance, which its id decides.
+    fn ttl_ms(&self, analysis: &Analysis, id: u128) -> Option<u64> {
+        let is_stale = |_: &u64| analysis.features().stale_words > 0;
+        let stale_ms = self.config.stale_ttl_ms.filter(is_stale);
+        let ttl_ms = self.config.ttl_ms.into_iter().chain(stale_ms).min()?;
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of a hash are as good as others")]
+        let chance = f64::from(id as u32) / f64::from(u32::MAX);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to what it was")]
+        let shorter_ms = (ttl_ms as f64 * f64::from(self.config.ttl_jitter) * chance) as u64;
+        Some(ttl_ms.saturating_sub(shorter_ms).max(1))
+    }
+
+    fn now(&self, max_age_ms: Option<u64>) -> Now {
+        Now { now_ms: self.clock.now_ms(), max_age_ms: max_age_ms.unwrap_or(u64::MAX) }
+    }
+
+    fn probe(&self, analysis: &Analysis, scope: u128, fingerprint: u128) -> Probe {
         let features = analysis.features();
         let floor = if features.slots.are_telling() {
             self.config.slot_similarity_threshold
@@ -255,6 +384,7 @@ impl Cache {
             literals.extend_from_slice(features.slots.frame.as_bytes());
         }
         Probe {
+            fingerprint,
             partition: self.key.partition(scope, &literals),
             vector,
             signature: features.signature,
@@ -263,5 +393,16 @@ impl Cache {
     }
 }
 
+fn random_key() -> Result<[u8; 16]> {
+    let mut key = [0; 16];
+    getrandom::fill(&mut key)
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("the system gave no random bytes: {error}")))?;
+    Ok(key)
+}
+
+#[cfg(test)]
+mod durable_tests;
+#[cfg(test)]
+mod invalidate_tests;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,12 @@ pub struct CacheStats {
     pub refused_person: u64,
     /// Neighbours refused because one asks for what the other waits for.
     pub refused_waiting: u64,
+    /// Neighbours refused because a hit on them was marked wrong.
+    pub refused_marked_wrong: u64,
+    /// Hits marked wrong.
+    pub marked_wrong: u64,
+    /// Entries removed on request: invalidated, or marked wrong.
+    pub invalidated: u64,
     /// Entries stored.
     pub stored: u64,
     /// Answers larger than the whole budget.
@@ -31,6 +37,14 @@ pub struct CacheStats {
     pub evicted: u64,
     /// Entries found past their time.
     pub expired: u64,
+    /// Entries read from the disk when the cache was opened.
+    pub loaded: u64,
+    /// Snapshots written.
+    pub snapshots: u64,
+    /// Faults of the disk; what they hit was kept in memory only.
+    pub io_faults: u64,
+    /// Bytes of the journal that were no record when it was read: a write cut short by a crash, or damage.
+    pub journal_bytes_skipped: u64,
     /// Entries held.
     pub entries: u64,
     /// Bytes held.
@@ -49,11 +63,12 @@ impl CacheStats {
             Guard::Order => self.refused_order += 1,
             Guard::Person => self.refused_person += 1,
             Guard::Waiting => self.refused_waiting += 1,
+            Guard::MarkedWrong => self.refused_marked_wrong += 1,
         }
     }
 
     /// Every counter with its name, misses included.
-    pub fn named(&self) -> [(&'static str, u64); 17] {
+    pub fn named(&self) -> [(&'static str, u64); 24] {
         [
             ("lookups", self.lookups),
             ("exact_hits", self.exact_hits),
@@ -65,10 +80,17 @@ impl CacheStats {
             ("refused_order", self.refused_order),
             ("refused_person", self.refused_person),
             ("refused_waiting", self.refused_waiting),
+            ("refused_marked_wrong", self.refused_marked_wrong),
+            ("marked_wrong", self.marked_wrong),
+            ("invalidated", self.invalidated),
             ("stored", self.stored),
             ("too_large", self.too_large),
             ("evicted", self.evicted),
             ("expired", self.expired),
+            ("loaded", self.loaded),
+            ("snapshots", self.snapshots),
+            ("io_faults", self.io_faults),
+            ("journal_bytes_skipped", self.journal_bytes_skipped),
             ("entries", self.entries),
             ("bytes", self.bytes),
             ("max_bytes", self.max_bytes),

@@ -5,29 +5,28 @@ use proptest::prelude::*;
 use super::*;
 use crate::clock::ManualClock;
 use crate::embed::StaticEmbedder;
-use crate::index::FlatIndex;
 use crate::request::Request;
 use crate::store::Form;
 
-fn cache_with(config: CacheConfig) -> (Cache, Arc<ManualClock>) {
+pub(super) fn cache_with(config: CacheConfig) -> (Cache, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::new(1_000));
     (Cache::new(config, StaticEmbedder::shipped().unwrap(), clock.clone()).unwrap(), clock)
 }
 
-fn cache() -> Cache {
+pub(super) fn cache() -> Cache {
     cache_with(CacheConfig::default()).0
 }
 
-fn ask_as(tenant: &str, text: &str) -> Analysis {
+pub(super) fn ask_as(tenant: &str, text: &str) -> Analysis {
     let body = serde_json::json!({"messages": [{"role": "user", "content": text}]});
     Analysis::new(Request::parse(body.to_string().into_bytes(), tenant, "").unwrap())
 }
 
-fn ask(text: &str) -> Analysis {
+pub(super) fn ask(text: &str) -> Analysis {
     ask_as("acme", text)
 }
 
-fn answer(text: &str) -> Answer {
+pub(super) fn answer(text: &str) -> Answer {
     Answer {
         response: text.as_bytes().into(),
         form: Form::Str,
@@ -41,18 +40,18 @@ fn answer(text: &str) -> Answer {
 #[test]
 fn the_same_request_is_an_exact_hit() {
     let cache = cache();
-    let id = cache.put(&ask("Where is my order?"), answer("there"), None).unwrap();
+    let id = cache.put(&ask("Where is my order?"), answer("there"), PutOptions::default()).unwrap().unwrap();
 
     let hit = cache.get(&ask(" Where is  my order?")).unwrap();
 
-    assert_eq!((hit.kind, hit.entry_id, &*hit.answer.response), (HitKind::Exact, id, &b"there"[..]));
+    assert_eq!((hit.kind, hit.entry_id(), &*hit.answer().response), (HitKind::Exact, id, &b"there"[..]));
     assert!(cache.get(&ask("Who are you?")).is_none());
 }
 
 #[test]
 fn the_same_meaning_with_the_same_slots_is_a_semantic_hit() {
     let cache = cache();
-    cache.put(&ask("cancel purchase 150351613775"), answer("cancelled"), None);
+    cache.put(&ask("cancel purchase 150351613775"), answer("cancelled"), PutOptions::default()).unwrap();
 
     assert_eq!(cache.get(&ask("please cancel the purchase 150351613775")).unwrap().kind, HitKind::Semantic);
     assert!(cache.get(&ask("cancel purchase 150351613776")).is_none());
@@ -65,7 +64,7 @@ fn the_same_meaning_with_the_same_slots_is_a_semantic_hit() {
 fn a_guard_refuses_what_the_vector_would_serve() {
     let config = CacheConfig { similarity_threshold: 0.5, ..CacheConfig::default() };
     let (cache, _) = cache_with(config);
-    cache.put(&ask("turn on the dark mode in the app"), answer("on"), None);
+    cache.put(&ask("turn on the dark mode in the app"), answer("on"), PutOptions::default()).unwrap();
 
     assert!(cache.get(&ask("turn off the dark mode in the app")).is_none());
     assert!(cache.get(&ask("don't turn on the dark mode in the app")).is_none());
@@ -97,7 +96,7 @@ fn what_a_vector_of_words_cannot_see_is_no_hit() {
         ("Puedo devolver el pedido", "no Puedo devolver el pedido"),
     ] {
         let (cache, _) = cache_with(CacheConfig { similarity_threshold: 0.5, ..CacheConfig::default() });
-        cache.put(&ask(one), answer(one), None);
+        cache.put(&ask(one), answer(one), PutOptions::default()).unwrap();
         assert!(cache.get(&ask(other)).is_none(), "{one} | {other}");
     }
 }
@@ -110,7 +109,7 @@ fn one_word_of_a_long_text_counts() {
     for times in [1, 4, 16, 64, 256, 1024] {
         let ask_about = |country: &str| ask(&format!("Is the shipment to {country} late? {}", filler.repeat(times)));
         let cache = cache();
-        cache.put(&ask_about("Iceland"), answer("no"), None);
+        cache.put(&ask_about("Iceland"), answer("no"), PutOptions::default()).unwrap();
 
         assert!(cache.get(&ask_about("Norway")).is_none(), "{times}");
         assert!(cache.get(&ask_about("ICELAND")).is_some_and(|hit| hit.kind == HitKind::Semantic), "{times}");
@@ -122,7 +121,13 @@ fn a_full_cache_never_loses_more_than_the_new_entry_needs() {
     let (cache, _) = cache_with(CacheConfig { max_bytes: 1 << 20, ..CacheConfig::default() });
     let mut before = 0;
     for number in 0..2_000 {
-        cache.put(&ask(&format!("word{} other{} third{}", number * 7, number % 91, number % 37)), answer("x"), None);
+        cache
+            .put(
+                &ask(&format!("word{} other{} third{}", number * 7, number % 91, number % 37)),
+                answer("x"),
+                PutOptions::default(),
+            )
+            .unwrap();
         let held = cache.len();
         assert!(held + 80 >= before, "{before} entries, then {held}");
         before = held;
@@ -134,7 +139,7 @@ fn a_full_cache_never_loses_more_than_the_new_entry_needs() {
 fn a_clock_that_steps_back_keeps_no_entry_alive() {
     let (cache, clock) = cache_with(CacheConfig { ttl_ms: Some(60_000), ..CacheConfig::default() });
     clock.set(100_000_000);
-    cache.put(&ask("hi"), answer("1"), None);
+    cache.put(&ask("hi"), answer("1"), PutOptions::default()).unwrap();
 
     clock.set(100_000_000 - 1_000);
     assert!(cache.get(&ask("hi")).is_some());
@@ -145,7 +150,7 @@ fn a_clock_that_steps_back_keeps_no_entry_alive() {
 #[test]
 fn no_entry_crosses_tenants_or_system_prompts() {
     let cache = cache();
-    cache.put(&ask_as("a", "Where is my order?"), answer("a's"), None);
+    cache.put(&ask_as("a", "Where is my order?"), answer("a's"), PutOptions::default()).unwrap();
     let with_system =
         br#"{"messages":[{"role":"system","content":"s"},{"role":"user","content":"Where is my order?"}]}"#;
 
@@ -157,8 +162,14 @@ fn no_entry_crosses_tenants_or_system_prompts() {
 #[test]
 fn an_expired_entry_is_a_miss_in_both_tiers_and_is_removed() {
     let (cache, clock) = cache_with(CacheConfig { ttl_ms: Some(100), ..CacheConfig::default() });
-    cache.put(&ask("cancel purchase 150351613775"), answer("x"), None);
-    cache.put(&ask("track purchase 150351613775"), answer("y"), Some(1_000));
+    cache.put(&ask("cancel purchase 150351613775"), answer("x"), PutOptions::default()).unwrap();
+    cache
+        .put(
+            &ask("track purchase 150351613775"),
+            answer("y"),
+            PutOptions { ttl_ms: Some(1_000), ..PutOptions::default() },
+        )
+        .unwrap();
     clock.set(1_099);
     assert!(cache.get(&ask("cancel purchase 150351613775")).is_some());
 
@@ -173,11 +184,11 @@ fn an_expired_entry_is_a_miss_in_both_tiers_and_is_removed() {
 #[test]
 fn a_second_answer_replaces_the_first_under_a_new_id() {
     let cache = cache();
-    let first = cache.put(&ask("hi"), answer("1"), None).unwrap();
-    let second = cache.put(&ask("hi"), answer("2"), None).unwrap();
+    let first = cache.put(&ask("hi"), answer("1"), PutOptions::default()).unwrap().unwrap();
+    let second = cache.put(&ask("hi"), answer("2"), PutOptions::default()).unwrap().unwrap();
 
     assert_ne!(first, second);
-    assert_eq!(&*cache.get(&ask("hi")).unwrap().answer.response, b"2");
+    assert_eq!(&*cache.get(&ask("hi")).unwrap().answer().response, b"2");
     assert!(cache.contains(second) && !cache.contains(first));
     assert_eq!(cache.len(), 1);
 }
@@ -185,9 +196,9 @@ fn a_second_answer_replaces_the_first_under_a_new_id() {
 #[test]
 fn an_answer_larger_than_the_budget_is_not_stored_and_evicts_nothing() {
     let (cache, _) = cache_with(CacheConfig { max_bytes: 20_000, ..CacheConfig::default() });
-    cache.put(&ask("hi"), answer("short"), None).unwrap();
+    cache.put(&ask("hi"), answer("short"), PutOptions::default()).unwrap().unwrap();
 
-    assert!(cache.put(&ask("long"), answer(&"x".repeat(20_000)), None).is_none());
+    assert!(cache.put(&ask("long"), answer(&"x".repeat(20_000)), PutOptions::default()).unwrap().is_none());
 
     assert_eq!((cache.len(), cache.stats().too_large), (1, 1));
 }
@@ -195,7 +206,7 @@ fn an_answer_larger_than_the_budget_is_not_stored_and_evicts_nothing() {
 #[test]
 fn explain_says_which_guard_refused_and_changes_nothing() {
     let cache = cache();
-    cache.put(&ask("turn on the dark mode in the app"), answer("on"), None);
+    cache.put(&ask("turn on the dark mode in the app"), answer("on"), PutOptions::default()).unwrap();
 
     let explanation = cache.explain(&ask("turn off the dark mode in the app"));
 
@@ -214,6 +225,58 @@ fn a_threshold_that_is_no_cosine_is_refused_with_its_name() {
     assert_eq!(error.to_string(), "similarity_threshold=1.7 is outside [-1, 1]; cosine similarity was meant?");
 }
 
+#[test]
+fn what_changes_by_the_day_is_served_for_a_shorter_time() {
+    let config = CacheConfig { stale_ttl_ms: Some(100), ..CacheConfig::default() };
+    let (cache, clock) = cache_with(config);
+    cache.put(&ask("what is the weather today"), answer("rain"), PutOptions::default()).unwrap();
+    cache.put(&ask("what is a wind vane"), answer("a vane"), PutOptions::default()).unwrap();
+    let long = PutOptions { ttl_ms: Some(1_000), ..PutOptions::default() };
+    cache.put(&ask("the latest news"), answer("none"), long).unwrap();
+
+    clock.set(1_100);
+
+    assert!(cache.get(&ask("what is the weather today")).is_none());
+    assert!(cache.get(&ask("what is a wind vane")).is_some());
+    assert!(cache.get(&ask("the latest news")).is_some(), "what was said of one entry holds");
+}
+
+#[test]
+fn entries_that_came_together_do_not_expire_together() {
+    let config = CacheConfig { ttl_ms: Some(1_000), ttl_jitter: 0.5, ..CacheConfig::default() };
+    let (cache, clock) = cache_with(config);
+    for number in 0..200 {
+        cache.put(&ask(&format!("question {number}")), answer("x"), PutOptions::default()).unwrap();
+    }
+    let alive = |now_ms: u64| {
+        clock.set(1_000 + now_ms);
+        (0..200).filter(|number| cache.get(&ask(&format!("question {number}"))).is_some()).count()
+    };
+
+    assert_eq!(alive(499), 200);
+    assert!((60..140).contains(&alive(750)));
+    assert_eq!(alive(1_000), 0);
+}
+
+#[test]
+fn one_tenant_cannot_push_the_others_out() {
+    let config = CacheConfig { max_bytes: 400_000, tenant_share: Some(0.25), ..CacheConfig::default() };
+    let (cache, _) = cache_with(config);
+    for number in 0..20 {
+        cache.put(&ask_as("small", &format!("thing {number}")), answer("x"), PutOptions::default()).unwrap();
+    }
+
+    for number in 0..1_000 {
+        cache.put(&ask_as("loud", &format!("thing {number}")), answer("x"), PutOptions::default()).unwrap();
+    }
+
+    let held =
+        |tenant: &str| (0..1_000).filter(|n| cache.get(&ask_as(tenant, &format!("thing {n}"))).is_some()).count();
+    assert_eq!(held("small"), 20);
+    assert!((40..80).contains(&held("loud")), "{}", held("loud"));
+    assert!(cache.get(&ask_as("loud", "thing 999")).is_some());
+}
+
 proptest! {
     /// Against a dictionary: an exact look-up finds the last answer put, unless it was evicted or has expired; the
     /// budget holds after every step; what is held adds up.
@@ -222,7 +285,12 @@ proptest! {
         steps in prop::collection::vec((0u8..20, 0u8..4, 0usize..600), 1..120),
     ) {
         let (cache, clock) = cache_with(CacheConfig {
-            max_bytes: 30_000, ttl_ms: Some(50), is_semantic: true, similarity_threshold: 0.99, slot_similarity_threshold: 0.99,
+            max_bytes: 30_000,
+            ttl_ms: Some(50),
+            similarity_threshold: 0.99,
+            slot_similarity_threshold: 0.99,
+            tenant_share: Some(0.9),
+            ..CacheConfig::default()
         });
         let mut model: HashMap<u8, (String, u64)> = HashMap::new();
         let mut now = 1_000;
@@ -233,11 +301,11 @@ proptest! {
                 clock.set(now);
             } else if step == 1 {
                 let text = "x".repeat(length);
-                prop_assert!(cache.put(&request, answer(&text), None).is_some());
+                prop_assert!(cache.put(&request, answer(&text), PutOptions::default()).unwrap().is_some());
                 model.insert(number, (text, now + 50));
             } else if let Some(hit) = cache.get(&request) {
                 let (text, expires) = &model[&number];
-                prop_assert_eq!(&*hit.answer.response, text.as_bytes());
+                prop_assert_eq!(&*hit.answer().response, text.as_bytes());
                 prop_assert!(now < *expires);
             } else if cache.stats().evicted == 0 {
                 prop_assert!(model.get(&number).is_none_or(|(_, expires)| now >= *expires));
@@ -250,7 +318,7 @@ proptest! {
             let bytes: usize = state.partitions.values().map(FlatIndex::bytes).sum();
             prop_assert_eq!(bytes, state.index_bytes);
         }
-        cache.clear();
+        cache.clear().unwrap();
         prop_assert_eq!((cache.len(), cache.stats().bytes), (0, 0));
     }
 }

@@ -1,6 +1,7 @@
 //! Exact search by scanning every vector.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::heap;
 
 /// Values of a row that are read before it is known whether the rest can matter.
 ///
@@ -10,7 +11,7 @@ const HEAD: usize = 64;
 
 /// Compares a query with every vector it holds; the answer is exact.
 ///
-/// `add` and `remove` are O(dim) and O(n), `search` is O(n * dim). 4 * dim + 12 bytes an entry. Right while a search
+/// `push` and `swap_remove` are O(dim), `add` and `remove` O(n) for they look for the id, `search` is O(n * dim). 4 * dim + 12 bytes an entry. Right while a search
 /// touches a few thousand vectors at most; above that a graph is faster.
 #[derive(Debug)]
 pub struct FlatIndex {
@@ -49,7 +50,7 @@ impl FlatIndex {
 
     /// Bytes that it holds on the heap, spare capacity included.
     pub fn bytes(&self) -> usize {
-        self.ids.capacity() * size_of::<u64>() + (self.rows.capacity() + self.tails.capacity()) * size_of::<f32>()
+        heap::vector(&self.ids) + heap::vector(&self.rows) + heap::vector(&self.tails)
     }
 
     /// Adds a vector, which is scaled to unit length. An id that is held already gets the new vector.
@@ -57,8 +58,18 @@ impl FlatIndex {
     /// # Errors
     /// `Dimension` where the length is wrong, or the vector holds NaN, infinity or only zeros.
     pub fn add(&mut self, id: u64, vector: &[f32]) -> Result<()> {
-        let scale = self.check(vector)?;
+        self.check(vector)?;
         self.remove(id);
+        self.push(id, vector)?;
+        Ok(())
+    }
+
+    /// [`FlatIndex::add`] of an id that is not held, without looking for it: O(dim). Gives the vector's row.
+    ///
+    /// # Errors
+    /// `Dimension`, as for [`FlatIndex::add`].
+    pub fn push(&mut self, id: u64, vector: &[f32]) -> Result<usize> {
+        let scale = self.check(vector)?;
         if self.ids.len() == self.ids.capacity() {
             // By an eighth, where a vector would double: a budget that counts spare capacity loses an eighth at most.
             self.hold(self.ids.len() + self.ids.len() / 8 + 1);
@@ -66,21 +77,34 @@ impl FlatIndex {
         self.ids.push(id);
         self.rows.extend(vector.iter().map(|value| value * scale));
         self.tails.push(tail(vector) * scale);
-        Ok(())
+        Ok(self.ids.len() - 1)
+    }
+
+    /// The vector in a row, at unit length.
+    pub fn row(&self, row: usize) -> Option<&[f32]> {
+        self.rows.get(row * self.dim..(row + 1) * self.dim)
     }
 
     /// Takes a vector out; false where the id is not held.
     pub fn remove(&mut self, id: u64) -> bool {
-        let Some(at) = self.ids.iter().position(|&held| held == id) else { return false };
-        let last = self.ids.len() - 1;
-        self.ids.swap_remove(at);
-        self.tails.swap_remove(at);
-        self.rows.copy_within(last * self.dim.., at * self.dim);
+        let row = self.ids.iter().position(|&held| held == id);
+        row.inspect(|&row| {
+            self.swap_remove(row);
+        })
+        .is_some()
+    }
+
+    /// Takes the vector in a row out: O(dim). The last one moves there; gives its id.
+    pub fn swap_remove(&mut self, row: usize) -> Option<u64> {
+        let last = self.ids.len().checked_sub(1).filter(|&last| row <= last)?;
+        self.ids.swap_remove(row);
+        self.tails.swap_remove(row);
+        self.rows.copy_within(last * self.dim.., row * self.dim);
         self.rows.truncate(last * self.dim);
         if self.ids.capacity() > 8 + 2 * last {
             self.hold(last + last / 8);
         }
-        true
+        self.ids.get(row).copied()
     }
 
     /// Makes room for `entries` vectors, and for no more.

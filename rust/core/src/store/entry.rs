@@ -1,8 +1,7 @@
-//! One stored answer and what it answers.
-
-use std::sync::Arc;
+//! One stored answer, what it answers, and where it came from.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::heap;
 
 /// In which form a response came, and goes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +15,9 @@ pub enum Form {
 }
 
 impl Form {
+    /// Every form, each at the place that its number in a file names.
+    pub const ALL: [Self; 3] = [Self::Str, Self::Dict, Self::Bytes];
+
     /// The name that Python sees.
     pub fn name(self) -> &'static str {
         match self {
@@ -30,7 +32,7 @@ impl Form {
     /// # Errors
     /// `Config` on any other name.
     pub fn from_name(name: &str) -> Result<Self> {
-        [Self::Str, Self::Dict, Self::Bytes]
+        Self::ALL
             .into_iter()
             .find(|form| form.name() == name)
             .ok_or_else(|| Error::new(ErrorKind::Config, format!("response form {name:?} is none of str, dict, bytes")))
@@ -54,28 +56,71 @@ pub struct Answer {
     pub cost_nano_usd: Option<u64>,
 }
 
-/// An answer and what it answers.
-#[derive(Debug)]
+/// For whom an answer was made, by whom, and of what.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Who asked.
+    pub tenant: Box<str>,
+    /// The partition of the caller's own choosing.
+    pub namespace: Box<str>,
+    /// Who stored it.
+    pub writer: Box<str>,
+    /// What it was made from: documents, each with or without its version ("kb/returns.md@7").
+    pub sources: Box<[Box<str>]>,
+    /// Names to find it by.
+    pub tags: Box<[Box<str>]>,
+    /// The body of the request; empty where it was too long to keep.
+    pub request: Box<[u8]>,
+}
+
+impl Origin {
+    /// The documents among the sources, without their versions.
+    pub fn documents(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(|source| document(source))
+    }
+
+    fn heap_bytes(&self) -> usize {
+        let names = |names: &[Box<str>]| {
+            heap::allocated(size_of_val(names)) + names.iter().map(|name| heap::allocated(name.len())).sum::<usize>()
+        };
+        let texts = [&self.tenant, &self.namespace, &self.writer].map(|text| heap::allocated(text.len()));
+        let texts: usize = texts.into_iter().sum();
+        texts + names(&self.sources) + names(&self.tags) + heap::allocated(self.request.len())
+    }
+}
+
+/// A source without its version: what stands before the last "@".
+pub fn document(source: &str) -> &str {
+    source.rsplit_once('@').map_or(source, |(document, _)| document)
+}
+
+/// An answer and what it answers. Never changed once it is made, so that readers share it.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Entry<S> {
     /// Never used again.
     pub id: u128,
     /// Fingerprint of the whole request.
     pub fingerprint: u128,
-    /// Fingerprint of scope and literals: whom the semantic tier may serve it to.
+    /// Fingerprint of scope and literals: whom the semantic tier may serve it to. 0 where it serves nobody.
     pub partition: u128,
     /// What the cache's guards compare.
     pub signature: S,
-    /// The answer; shared, so that serving it copies nothing under the lock.
-    pub answer: Arc<Answer>,
-    /// When it was stored.
+    /// The answer.
+    pub answer: Answer,
+    /// Where it came from.
+    pub origin: Origin,
+    /// When it was made.
     pub born_ms: u64,
     /// From when on it is no longer served.
     pub expires_ms: u64,
 }
 
 impl<S> Entry<S> {
-    /// Bytes on the heap.
+    /// Bytes that the entry takes from the allocator, itself and its counts of references included.
     pub fn heap_bytes(&self) -> usize {
-        size_of::<Answer>() + 2 * size_of::<usize>() + self.answer.response.len() + self.answer.model.len()
+        heap::allocated(size_of::<Self>() + 2 * size_of::<usize>())
+            + heap::allocated(self.answer.response.len())
+            + heap::allocated(self.answer.model.len())
+            + self.origin.heap_bytes()
     }
 }

@@ -1,42 +1,54 @@
 //! Entries: what is stored, under which fingerprint, for how long, and what goes first when the bytes run out.
 
+pub mod codec;
+pub mod directory;
 mod entry;
 pub mod eviction;
+pub mod journal;
+mod labels;
+pub mod snapshot;
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
-pub use self::entry::{Answer, Entry, Form};
-use self::eviction::{Eviction, Lru};
+use hashbrown::HashTable;
+
+pub use self::entry::{Answer, Entry, Form, Origin, document};
+use self::eviction::{Eviction, Policy, Weight};
+pub use self::labels::{Label, Labels};
+use crate::heap;
 
 /// Where an entry stands. Reused after a removal, so it never leaves the cache room; outside, entries have ids.
 pub type Slot = u32;
 
-/// What a hash map spends on an entry beside key and value: one control byte, and a load of at most 7/8.
-const MAP_ENTRY: usize = 2 * (size_of::<u128>() + size_of::<Slot>() + 1);
-
-/// A table of entries with a byte budget, two ways in (fingerprint, entry id), and an order of eviction.
+/// A table of entries that knows its bytes, three ways in (fingerprint, entry id, label), and an order of eviction.
 ///
-/// `S` is what the cache's guards compare; the store only keeps it. /// Every operation is O(1). One writer at a time; the cache holds the lock.
+/// `S` is what the cache's guards compare; the store only keeps it. Every operation is O(1), those on labels O(log n), and
+/// the order of eviction may be as well.
+/// One writer at a time; the cache holds the lock.
 #[derive(Debug)]
 pub struct Store<S> {
-    slots: Vec<Option<Entry<S>>>,
+    slots: Vec<Option<Arc<Entry<S>>>>,
     free: Vec<Slot>,
-    by_fingerprint: HashMap<u128, Slot>,
-    by_id: HashMap<u128, Slot>,
-    eviction: Lru,
-    bytes: usize,
+    /// Slots by the hash of what they hold: both keys are keyed hashes already, so no hasher of its own.
+    by_fingerprint: HashTable<Slot>,
+    by_id: HashTable<Slot>,
+    labels: Labels,
+    eviction: Box<dyn Eviction>,
+    /// Bytes of the entries themselves.
+    heap: usize,
 }
 
 impl<S> Store<S> {
-    /// An empty store.
-    pub fn new() -> Self {
+    /// An empty store with an order of eviction.
+    pub fn new(policy: Policy) -> Self {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
-            by_fingerprint: HashMap::new(),
-            by_id: HashMap::new(),
-            eviction: Lru::new(),
-            bytes: 0,
+            by_fingerprint: HashTable::new(),
+            by_id: HashTable::new(),
+            labels: Labels::default(),
+            eviction: policy.start(),
+            heap: 0,
         }
     }
 
@@ -50,28 +62,40 @@ impl<S> Store<S> {
         self.by_id.is_empty()
     }
 
-    /// Bytes of all entries, by [`Store::cost`].
+    /// Bytes held: entries, and the tables with their spare room.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        let tables = self.by_fingerprint.allocation_size() + self.by_id.allocation_size();
+        self.heap
+            + tables
+            + self.labels.bytes()
+            + self.eviction.bytes()
+            + heap::vector(&self.slots)
+            + heap::vector(&self.free)
     }
 
-    /// Bytes that an entry takes here: itself, its heap, and its places in the tables.
-    pub fn cost(entry: &Entry<S>) -> usize {
-        size_of::<Option<Entry<S>>>() + entry.heap_bytes() + 2 * MAP_ENTRY + Lru::BYTES_PER_ENTRY
+    /// How many slots there are, empty ones included: the end of a walk through [`Store::get`].
+    pub fn slots(&self) -> usize {
+        self.slots.len()
     }
 
     /// The slot of the entry with this fingerprint.
     pub fn find(&self, fingerprint: u128) -> Option<Slot> {
-        self.by_fingerprint.get(&fingerprint).copied()
+        let is_it = |&slot: &Slot| self.get(slot).is_some_and(|entry| entry.fingerprint == fingerprint);
+        self.by_fingerprint.find(hash(fingerprint), is_it).copied()
     }
 
     /// The slot of the entry with this id.
     pub fn find_id(&self, id: u128) -> Option<Slot> {
-        self.by_id.get(&id).copied()
+        self.by_id.find(hash(id), |&slot| self.get(slot).is_some_and(|entry| entry.id == id)).copied()
+    }
+
+    /// The slots whose entries carry a label, and perhaps others: look at the entry.
+    pub fn find_label(&self, label: Label<'_>) -> Vec<Slot> {
+        self.labels.find(label)
     }
 
     /// The entry in a slot.
-    pub fn get(&self, slot: Slot) -> Option<&Entry<S>> {
+    pub fn get(&self, slot: Slot) -> Option<&Arc<Entry<S>>> {
         self.slots.get(slot as usize)?.as_ref()
     }
 
@@ -82,98 +106,63 @@ impl<S> Store<S> {
 
     /// Puts an entry in. The caller has removed any other with its fingerprint.
     pub fn insert(&mut self, entry: Entry<S>) -> Slot {
-        debug_assert!(!self.by_fingerprint.contains_key(&entry.fingerprint));
+        debug_assert!(self.find(entry.fingerprint).is_none());
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             Slot::try_from(self.slots.len() - 1).unwrap_or(Slot::MAX)
         });
-        self.bytes += Self::cost(&entry);
-        self.by_fingerprint.insert(entry.fingerprint, slot);
-        self.by_id.insert(entry.id, slot);
-        self.eviction.on_insert(slot);
-        self.slots[slot as usize] = Some(entry);
+        self.heap += entry.heap_bytes();
+        self.labels.add(slot, &entry);
+        self.eviction.on_insert(
+            slot,
+            Weight {
+                fingerprint: hash(entry.fingerprint),
+                bytes: entry.heap_bytes(),
+                cost_nano_usd: entry.answer.cost_nano_usd.unwrap_or(0),
+            },
+        );
+        let (fingerprint, id) = (hash(entry.fingerprint), hash(entry.id));
+        self.slots[slot as usize] = Some(Arc::new(entry));
+        let slots = &self.slots;
+        let rehash =
+            |slot: Slot, key: fn(&Entry<S>) -> u128| slots[slot as usize].as_ref().map_or(0, |entry| hash(key(entry)));
+        self.by_fingerprint.insert_unique(fingerprint, slot, |&slot| rehash(slot, |entry| entry.fingerprint));
+        self.by_id.insert_unique(id, slot, |&slot| rehash(slot, |entry| entry.id));
         slot
     }
 
     /// Takes an entry out, and gives it back so that it can be dropped after the lock.
-    pub fn remove(&mut self, slot: Slot) -> Option<Entry<S>> {
+    pub fn remove(&mut self, slot: Slot) -> Option<Arc<Entry<S>>> {
         let entry = self.slots.get_mut(slot as usize)?.take()?;
-        self.bytes -= Self::cost(&entry);
-        self.by_fingerprint.remove(&entry.fingerprint);
-        self.by_id.remove(&entry.id);
+        self.heap -= entry.heap_bytes();
+        for (table, key) in [(&mut self.by_fingerprint, entry.fingerprint), (&mut self.by_id, entry.id)] {
+            if let Ok(found) = table.find_entry(hash(key), |&held| held == slot) {
+                found.remove();
+            }
+        }
+        self.labels.remove(slot, &entry);
         self.eviction.on_remove(slot);
         self.free.push(slot);
         Some(entry)
     }
 
     /// The slot whose entry should go first.
-    pub fn victim(&self) -> Option<Slot> {
+    pub fn victim(&mut self) -> Option<Slot> {
         self.eviction.victim()
     }
 }
 
 impl<S> Default for Store<S> {
     fn default() -> Self {
-        Self::new()
+        Self::new(Policy::default())
     }
+}
+
+/// The hash of a key that is one itself: its lower half.
+#[expect(clippy::cast_possible_truncation, reason = "half of a keyed 128-bit hash is a hash")]
+fn hash(key: u128) -> u64 {
+    key as u64
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn entry(number: u8) -> Entry<()> {
-        Entry {
-            id: u128::from(number),
-            fingerprint: u128::from(number) << 8,
-            partition: 0,
-            signature: (),
-            answer: std::sync::Arc::new(Answer {
-                response: vec![number; number.into()].into(),
-                form: Form::Dict,
-                model: "m".into(),
-                input_tokens: 1,
-                output_tokens: 2,
-                cost_nano_usd: None,
-            }),
-            born_ms: 0,
-            expires_ms: u64::MAX,
-        }
-    }
-
-    #[test]
-    fn what_is_removed_is_gone_and_its_bytes_with_it() {
-        let mut store = Store::new();
-        let first = store.insert(entry(1));
-        let second = store.insert(entry(2));
-        let bytes = store.bytes();
-
-        assert_eq!(store.remove(first).unwrap().id, 1);
-
-        assert_eq!((store.find(1 << 8), store.find_id(1), store.len()), (None, None, 1));
-        assert!(store.bytes() < bytes);
-        store.remove(second);
-        assert_eq!((store.bytes(), store.victim(), store.remove(second).is_none()), (0, None, true));
-    }
-
-    #[test]
-    fn the_entry_served_longest_ago_goes_first() {
-        let mut store = Store::new();
-        let slots: Vec<Slot> = (1..=3).map(|number| store.insert(entry(number))).collect();
-
-        store.touch(slots[0]);
-
-        assert_eq!(store.victim(), Some(slots[1]));
-    }
-
-    #[test]
-    fn a_slot_is_used_again_under_another_id() {
-        let mut store = Store::new();
-        let slot = store.insert(entry(1));
-        store.remove(slot);
-
-        assert_eq!(store.insert(entry(2)), slot);
-        assert_eq!(store.get(slot).unwrap().id, 2);
-        assert_eq!(store.find_id(1), None);
-    }
-}
+mod tests;

@@ -1,60 +1,23 @@
 //! Least recently used.
 
-use super::Eviction;
+use super::list::{Links, List};
+use super::{Eviction, Weight};
 use crate::store::Slot;
 
 /// LRU: the entry that was stored or served longest ago goes first. A doubly linked list in one array.
 ///
-/// 8 bytes of state per slot. Not scan-resistant: a burst of requests that are seen once flushes everything else.
+/// 8 bytes of state per slot; every method is O(1). Not scan-resistant: a burst of requests that are seen once flushes
+/// everything else; [`S3Fifo`](super::S3Fifo) is what stands that.
 #[derive(Debug)]
 pub struct Lru {
-    /// Neighbours of each slot, towards the older and the newer end.
-    links: Vec<Link>,
-    oldest: Slot,
-    newest: Slot,
+    links: Links,
+    list: List,
 }
-
-#[derive(Debug, Clone, Copy)]
-struct Link {
-    older: Slot,
-    newer: Slot,
-}
-
-const NONE: Slot = Slot::MAX;
 
 impl Lru {
-    /// Bytes of state per slot.
-    pub const BYTES_PER_ENTRY: usize = size_of::<Link>();
-
     /// An empty order.
     pub fn new() -> Self {
-        Self { links: Vec::new(), oldest: NONE, newest: NONE }
-    }
-
-    fn link(&mut self, slot: Slot) -> Option<&mut Link> {
-        self.links.get_mut(slot as usize)
-    }
-
-    fn unlink(&mut self, slot: Slot) {
-        let Link { older, newer } = self.links[slot as usize];
-        match self.link(older) {
-            Some(link) => link.newer = newer,
-            None => self.oldest = newer,
-        }
-        match self.link(newer) {
-            Some(link) => link.older = older,
-            None => self.newest = older,
-        }
-    }
-
-    fn push_newest(&mut self, slot: Slot) {
-        let newest = self.newest;
-        self.links[slot as usize] = Link { older: newest, newer: NONE };
-        match self.link(newest) {
-            Some(link) => link.newer = slot,
-            None => self.oldest = slot,
-        }
-        self.newest = slot;
+        Self { links: Links::default(), list: List::EMPTY }
     }
 }
 
@@ -65,26 +28,27 @@ impl Default for Lru {
 }
 
 impl Eviction for Lru {
-    fn on_insert(&mut self, slot: Slot) {
-        if self.links.len() <= slot as usize {
-            self.links.resize(slot as usize + 1, Link { older: NONE, newer: NONE });
-        }
-        self.push_newest(slot);
+    fn on_insert(&mut self, slot: Slot, _: Weight) {
+        self.list.push(&mut self.links, slot);
     }
 
     fn on_hit(&mut self, slot: Slot) {
-        if self.newest != slot {
-            self.unlink(slot);
-            self.push_newest(slot);
+        if !self.list.is_newest(slot) {
+            self.list.unlink(&mut self.links, slot);
+            self.list.push(&mut self.links, slot);
         }
     }
 
     fn on_remove(&mut self, slot: Slot) {
-        self.unlink(slot);
+        self.list.unlink(&mut self.links, slot);
     }
 
-    fn victim(&self) -> Option<Slot> {
-        (self.oldest != NONE).then_some(self.oldest)
+    fn victim(&mut self) -> Option<Slot> {
+        self.list.oldest()
+    }
+
+    fn bytes(&self) -> usize {
+        self.links.bytes()
     }
 }
 
@@ -100,7 +64,7 @@ mod tests {
             for (slot, step) in steps {
                 match (step, list.iter().position(|&held| held == slot)) {
                     (0, None) => {
-                        lru.on_insert(slot);
+                        lru.on_insert(slot, Weight { fingerprint: 0, bytes: 1, cost_nano_usd: 0 });
                         list.push(slot);
                     }
                     (1, Some(at)) => {

@@ -1,0 +1,162 @@
+"""Calls under way: who asks what another is already asking waits for that answer."""
+
+from __future__ import annotations
+
+import os
+import threading
+from concurrent.futures import Future
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+    from types import TracebackType
+    from typing import Self
+
+__all__ = ["Flight", "Flights", "Landed"]
+
+
+class Landed(NamedTuple):
+    """What a call gave, for those who waited for it."""
+
+    form: str
+    stored: bytes
+    entry_id: str | None
+
+
+@dataclass(eq=False, slots=True)
+class Flight:
+    """One call under way.
+
+    Attributes
+    ----------
+    outcome : Future
+        What it gave; None = nothing, because its leader was cancelled, and somebody else has to lead.
+    loop : AbstractEventLoop or None
+        The event loop on which its leader is a task.
+    waits_for : list of Flight
+        Those that its leader, or something that its leader started, is waiting for.
+    """
+
+    outcome: Future[Landed | None] = field(default_factory=Future)
+    loop: AbstractEventLoop | None = None
+    waits_for: list[Flight] = field(default_factory=list)
+
+
+_led: ContextVar[tuple[Flight, ...]] = ContextVar("compound_fast_led", default=())
+"""The flights that this code is part of. Tasks and `asyncio.to_thread` inherit it."""
+
+
+class _Calls:
+    """The calls under way in one process: a fork leaves the child none, for the threads that led them are not there."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.Lock()
+        self.by_key: dict[int, Flight] = {}
+
+
+class Flights:
+    """The calls under way of one cache, by fingerprint; shared by its threads and tasks."""
+
+    def __init__(self) -> None:
+        self._calls = _Calls()
+
+    def join(self, key: int, loop: AbstractEventLoop | None, *, blocks: bool) -> Seat:
+        """Take a seat on the flight of that key: the leader's where there is none yet.
+
+        Parameters
+        ----------
+        key : int
+            The request's fingerprint.
+        loop : AbstractEventLoop or None
+            The event loop that runs in this thread.
+        blocks : bool
+            Whether waiting would stop that loop.
+        """
+        if self._calls.pid != os.getpid():
+            self._calls = _Calls()
+        calls = self._calls
+        with calls.lock:
+            flight = calls.by_key.get(key)
+            if flight is None:
+                flight = calls.by_key[key] = Flight(loop=None if blocks else loop)
+                flight.outcome.set_running_or_notify_cancel()  # so that who waits cannot cancel it
+                return Seat(calls, key, flight, "leads", ())
+            stopped = list(_led.get())
+            if blocks and loop is not None:
+                stopped += [other for other in calls.by_key.values() if other.loop is loop]
+            if _waits_for_any(flight, stopped):
+                return Seat(calls, key, flight, "would wait for itself", ())
+            for mine in stopped:
+                mine.waits_for.append(flight)
+            return Seat(calls, key, flight, "waits", tuple(stopped))
+
+
+@dataclass(slots=True)
+class Seat:
+    """A place on a flight. To be left, as a context manager: a leader who has not landed by then hands over."""
+
+    _calls: _Calls
+    _key: int
+    flight: Flight
+    role: str
+    _stopped: tuple[Flight, ...]
+
+    def land(self, landed: Landed) -> None:
+        """Give the others the answer."""
+        self._close().set_result(landed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self.role == "waits":
+            with self._calls.lock:
+                for mine in self._stopped:
+                    mine.waits_for.remove(self.flight)
+        elif self.role == "leads" and not self.flight.outcome.done():
+            outcome = self._close()
+            if isinstance(error, Exception):
+                outcome.set_exception(error)
+            else:  # cancelled, interrupted, or nothing to do any more: the next one looks for itself
+                outcome.set_result(None)
+
+    def _close(self) -> Future[Landed | None]:
+        # First out of the table: who comes from now on starts anew, or finds the answer in the cache.
+        with self._calls.lock:
+            del self._calls.by_key[self._key]
+        return self.flight.outcome
+
+
+class Leading:
+    """Marks what runs inside as part of a flight."""
+
+    __slots__ = ("_flight", "_token")
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+
+    def __enter__(self) -> None:
+        self._token = _led.set((*_led.get(), self._flight))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        _led.reset(self._token)
+
+
+def _waits_for_any(flight: Flight, stopped: list[Flight]) -> bool:
+    """Whether `flight` is one of those that stop until it lands, or waits for one that is."""
+    seen: list[Flight] = []
+    open_ends = [flight]
+    while open_ends:
+        one = open_ends.pop()
+        if any(one is other for other in stopped):
+            return True
+        seen.append(one)
+        open_ends += [other for other in one.waits_for if all(other is not known for known in seen)]
+    return False

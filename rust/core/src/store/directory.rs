@@ -1,0 +1,107 @@
+//! The folder of a cache: a lock, at most a few journals, and the snapshot that they go on from.
+//!
+//! `journal-N` holds what happened after everything in `journal-(N-1)`; `snapshot-N` holds all that had happened when
+//! `journal-N` began, and perhaps some of what that journal holds as well. So the newest snapshot with every journal from
+//! its number on is the state, whatever was cut short: a new journal comes first, then the snapshot under its number, and
+//! only then do the older files go.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind, Result};
+
+const JOURNAL: &str = "journal-";
+const SNAPSHOT: &str = "snapshot-";
+
+/// A folder that this process holds.
+#[derive(Debug)]
+pub struct Directory {
+    path: PathBuf,
+    /// Held as long as this lives. A lock of the system, so a process that is killed leaves none behind.
+    _lock: File,
+}
+
+impl Directory {
+    /// Makes the folder where there is none, and locks it.
+    ///
+    /// # Errors
+    /// `CacheLocked` where another process holds it, `Cache` where it cannot be made or written.
+    pub fn lock(path: &Path) -> Result<Self> {
+        let fault = |fault: io::Error| {
+            Error::new(ErrorKind::Cache, format!("{}: no folder for a cache ({fault})", path.display()))
+        };
+        make(path).map_err(fault)?;
+        let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(fault)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(TryLockError::WouldBlock) => {
+                let context =
+                    "another process holds this cache; give each process a folder of its own, or close the other";
+                Err(Error::new(ErrorKind::CacheLocked, format!("{}: {context}", path.display())))
+            }
+            Err(TryLockError::Error(error)) => Err(fault(error)),
+        }
+    }
+
+    /// The path of a journal.
+    pub fn journal(&self, generation: u64) -> PathBuf {
+        self.path.join(format!("{JOURNAL}{generation:012}"))
+    }
+
+    /// The path of a snapshot.
+    pub fn snapshot(&self, generation: u64) -> PathBuf {
+        self.path.join(format!("{SNAPSHOT}{generation:012}"))
+    }
+
+    /// What there is to read: the newest snapshot, if any, and the journals from it on, oldest first.
+    ///
+    /// # Errors
+    /// `Cache` where the folder cannot be read.
+    pub fn contents(&self) -> Result<(Option<u64>, Vec<u64>)> {
+        let (mut snapshot, mut journals) = (None, Vec::new());
+        for (kind, generation) in self.files()? {
+            match kind {
+                SNAPSHOT => snapshot = snapshot.max(Some(generation)),
+                _ => journals.push(generation),
+            }
+        }
+        journals.retain(|&generation| snapshot.is_none_or(|snapshot| generation >= snapshot));
+        journals.sort_unstable();
+        Ok((snapshot, journals))
+    }
+
+    /// Removes what came before a generation. What cannot be removed is tried again with the next one.
+    pub fn forget_before(&self, generation: u64) {
+        for (kind, found) in self.files().unwrap_or_default() {
+            if found < generation {
+                let _ = fs::remove_file(self.path.join(format!("{kind}{found:012}")));
+            }
+        }
+    }
+
+    fn files(&self) -> Result<Vec<(&'static str, u64)>> {
+        let fault = |fault| Error::new(ErrorKind::Cache, format!("{}: cannot be read ({fault})", self.path.display()));
+        let mut found = Vec::new();
+        for file in fs::read_dir(&self.path).map_err(fault)? {
+            let name = file.map_err(fault)?.file_name();
+            let name = name.to_string_lossy();
+            if name.ends_with(".tmp") {
+                let _ = fs::remove_file(self.path.join(&*name)); // of a writer that was cut short; this process holds the lock
+            }
+            let generation = |kind: &str| name.strip_prefix(kind)?.parse().ok();
+            found.extend(generation(JOURNAL).map(|generation| (JOURNAL, generation)));
+            found.extend(generation(SNAPSHOT).map(|generation| (SNAPSHOT, generation)));
+        }
+        Ok(found)
+    }
+}
+
+/// Makes a folder that only its owner may look into: prompts, answers and the secret key stand in it.
+fn make(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}

@@ -1,0 +1,363 @@
+//! What has happened since the snapshot, record by record, at the end of one file.
+//!
+//! ```text
+//! magic 8 · schema u32 · generation u64 · key 16 · meaning: length u32, text · crc32 u32
+//! per record: mark u32 · length u32 · tag u64 · payload, padded with zeros to a multiple of 8
+//! ```
+//! The tag is a SipHash of the payload under the cache's secret key, the generation and the record's place in the file:
+//! an answer that holds bytes like those of a record is not taken for one, wherever reading starts. A stretch that is no
+//! record (a write that a crash cut short, a damaged page) is skipped up to the next one that is.
+
+use std::fs::File;
+use std::hash::Hasher;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use siphasher::sip::SipHasher13;
+
+use super::codec::{Reader, Writer};
+use crate::container;
+use crate::error::{Error, ErrorKind, Result};
+
+const MAGIC: &[u8; 8] = b"cfjrn\r\n\x01";
+const SCHEMA: u32 = 1;
+const MARK: u32 = 0x5ca1_ab1e;
+const FRAME: usize = 16;
+
+/// What stands at the head of a journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// Which journal it is; a later one has a greater number.
+    pub generation: u64,
+    /// The secret key of the cache's fingerprints.
+    pub key: [u8; 16],
+    /// Names what fingerprints, signatures and vectors mean; see the cache.
+    pub meaning: String,
+}
+
+/// A journal that is written to.
+#[derive(Debug)]
+pub struct Journal {
+    file: Arc<File>,
+    tags: Tags,
+    /// What waits to be written. Locked for a copy; the order of records is that of this lock.
+    pending: Mutex<Pending>,
+    written: Mutex<Written>,
+    is_sync: bool,
+}
+
+#[derive(Debug, Default)]
+struct Pending {
+    /// Payloads, each after its length.
+    bytes: Vec<u8>,
+    /// How many records were ever put in.
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Written {
+    /// Length of the file.
+    len: u64,
+    /// How many records are in it, or were lost.
+    count: u64,
+    /// The first record after this number is in the file; those before it, back to the failure before, are not.
+    lost_to: u64,
+    is_dirty: bool,
+}
+
+impl Journal {
+    /// A new file with nothing but its head; it appears whole or not at all.
+    ///
+    /// # Errors
+    /// `Cache` where it cannot be written.
+    pub fn create(path: &Path, head: &Head, is_sync: bool) -> Result<Self> {
+        let bytes = head.encode();
+        container::write_whole(path, &bytes).map_err(|fault| io_fault(path, &fault))?;
+        let file = File::options().append(true).open(path).map_err(|fault| io_fault(path, &fault))?;
+        Ok(Self {
+            file: Arc::new(file),
+            tags: Tags::new(head),
+            pending: Mutex::default(),
+            written: Mutex::new(Written { len: bytes.len() as u64, count: 0, lost_to: 0, is_dirty: false }),
+            is_sync,
+        })
+    }
+
+    /// Puts a record in line, and gives its number for [`Journal::commit`]. Cheap: no file is touched.
+    pub fn append(&self, payload: &[u8]) -> u64 {
+        let mut pending = self.pending.lock();
+        let len = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        pending.bytes.extend(len.to_le_bytes());
+        pending.bytes.extend(payload);
+        pending.count += 1;
+        pending.count
+    }
+
+    /// Returns when the record of that number has been handed to the system, so that it survives the process; under
+    /// `sync` when it is on the disk. Whoever comes first writes for all who wait.
+    ///
+    /// # Errors
+    /// The fault of the write that the record was part of.
+    pub fn commit(&self, number: u64) -> io::Result<()> {
+        self.commit_as(number, self.is_sync)
+    }
+
+    /// [`Journal::commit`], on the disk whatever the mode.
+    ///
+    /// # Errors
+    /// As for [`Journal::commit`].
+    pub fn commit_synced(&self, number: u64) -> io::Result<()> {
+        self.commit_as(number, true)
+    }
+
+    fn commit_as(&self, number: u64, is_sync: bool) -> io::Result<()> {
+        let mut written = self.written.lock();
+        if written.count < number {
+            self.write(&mut written)?;
+        } else if number <= written.lost_to {
+            return Err(io::Error::other("the write that this record was part of failed"));
+        }
+        if is_sync && written.is_dirty {
+            self.file.sync_data()?;
+            written.is_dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Writes all that waits.
+    fn write(&self, written: &mut Written) -> io::Result<()> {
+        let (bytes, count) = {
+            let mut pending = self.pending.lock();
+            (std::mem::take(&mut pending.bytes), pending.count)
+        };
+        let mut framed = Vec::with_capacity(bytes.len() + bytes.len() / 8 + FRAME);
+        let mut reader = Reader(&bytes);
+        while let Some(payload) = reader.bytes() {
+            self.tags.frame(&mut framed, written.len, payload);
+        }
+        let done = (&*self.file).write_all(&framed);
+        written.count = count;
+        written.is_dirty = true;
+        if done.is_ok() {
+            written.len += framed.len() as u64;
+        } else {
+            written.lost_to = count;
+            // What was written of it is cut off. Where that fails too, the length is what the system says: places count.
+            if self.file.set_len(written.len).is_err() {
+                written.len = self.file.metadata().map_or(written.len, |metadata| metadata.len()).next_multiple_of(8);
+            }
+        }
+        done
+    }
+
+    /// Has the system write to the disk what it was handed; nobody waits for it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn sync(&self) -> io::Result<()> {
+        let was_dirty = std::mem::replace(&mut self.written.lock().is_dirty, false);
+        let done = if was_dirty { self.file.sync_data() } else { Ok(()) };
+        if done.is_err() {
+            self.written.lock().is_dirty = true;
+        }
+        done
+    }
+
+    /// Length of the file.
+    pub fn bytes(&self) -> u64 {
+        self.written.lock().len
+    }
+}
+
+/// What reading a journal gave.
+#[derive(Debug)]
+pub struct Replay<'a> {
+    /// The head.
+    pub head: Head,
+    /// The payloads, in order.
+    pub records: Vec<&'a [u8]>,
+    /// Bytes that are no record: a write cut short, or damage.
+    pub skipped: usize,
+}
+
+/// Reads the bytes of a journal.
+///
+/// # Errors
+/// `Snapshot` where the head is damaged, or newer than this version; nothing after it makes an error.
+pub fn read(bytes: &[u8]) -> Result<Replay<'_>> {
+    let (head, start) = Head::decode(bytes)?;
+    let tags = Tags::new(&head);
+    let (mut records, mut skipped, mut at) = (Vec::new(), 0, start);
+    while at < bytes.len() {
+        if let Some((payload, next)) = tags.unframe(bytes, at) {
+            records.push(payload);
+            at = next;
+        } else {
+            // Records start at multiples of eight.
+            let next = (at + 8).min(bytes.len());
+            skipped += next - at;
+            at = next;
+        }
+    }
+    Ok(Replay { head, records, skipped })
+}
+
+impl Head {
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.0.extend(MAGIC);
+        writer.u32(SCHEMA);
+        writer.u64(self.generation);
+        writer.0.extend(self.key);
+        writer.bytes(self.meaning.as_bytes());
+        writer.u32(crc32fast::hash(&writer.0));
+        writer.0.resize(writer.0.len().next_multiple_of(8), 0);
+        writer.0
+    }
+
+    fn decode(bytes: &[u8]) -> Result<(Self, usize)> {
+        let damaged = |what: &str| Error::new(ErrorKind::Snapshot, format!("the journal {what}"));
+        let mut reader = Reader(bytes);
+        if reader.take(8) != Some(MAGIC) {
+            return Err(damaged("is no journal of compound_fast"));
+        }
+        let schema = reader.u32().ok_or_else(|| damaged("is truncated in its head"))?;
+        if schema > SCHEMA {
+            let context = format!("has schema {schema}; this version reads up to {SCHEMA}: upgrade compound-fast");
+            return Err(damaged(&context));
+        }
+        let head = (|| {
+            let generation = reader.u64()?;
+            let key = reader.take(16)?.try_into().ok()?;
+            let meaning = String::from(reader.text()?);
+            Some(Self { generation, key, meaning })
+        })();
+        let len = bytes.len() - reader.0.len();
+        match (head, reader.u32()) {
+            (Some(head), Some(checksum)) if checksum == crc32fast::hash(&bytes[..len]) => {
+                Ok((head, (len + 4).next_multiple_of(8)))
+            }
+            _ => Err(damaged("is damaged in its head")),
+        }
+    }
+}
+
+/// Tags of records: keyed, and bound to their place.
+#[derive(Debug)]
+struct Tags(SipHasher13);
+
+impl Tags {
+    fn new(head: &Head) -> Self {
+        let mut hasher = SipHasher13::new_with_key(&head.key);
+        hasher.write_u64(head.generation);
+        Self(hasher)
+    }
+
+    fn tag(&self, place: u64, payload: &[u8]) -> u64 {
+        let mut hasher = self.0;
+        hasher.write_u64(place);
+        hasher.write(payload);
+        hasher.finish()
+    }
+
+    /// Puts a record behind `framed`, which itself is to stand at `start` of the file.
+    fn frame(&self, framed: &mut Vec<u8>, start: u64, payload: &[u8]) {
+        let place = start + framed.len() as u64;
+        framed.extend(MARK.to_le_bytes());
+        framed.extend(u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+        framed.extend(self.tag(place, payload).to_le_bytes());
+        framed.extend(payload);
+        framed.resize(framed.len().next_multiple_of(8), 0);
+    }
+
+    /// The record at a place, and where the next one stands.
+    fn unframe<'a>(&self, bytes: &'a [u8], at: usize) -> Option<(&'a [u8], usize)> {
+        let mut reader = Reader(bytes.get(at..)?);
+        if reader.u32()? != MARK {
+            return None;
+        }
+        let len = reader.u32()? as usize;
+        let tag = reader.u64()?;
+        let payload = reader.take(len)?;
+        (self.tag(at as u64, payload) == tag).then(|| (payload, (at + FRAME + len).next_multiple_of(8)))
+    }
+}
+
+fn io_fault(path: &Path, fault: &io::Error) -> Error {
+    Error::new(ErrorKind::Cache, format!("{}: the journal cannot be written ({fault})", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> Head {
+        Head { generation: 3, key: [7; 16], meaning: "m".into() }
+    }
+
+    fn journal(payloads: &[&[u8]]) -> Vec<u8> {
+        let mut bytes = head().encode();
+        let tags = Tags::new(&head());
+        for payload in payloads {
+            let mut framed = Vec::new();
+            tags.frame(&mut framed, bytes.len() as u64, payload);
+            bytes.extend(framed);
+        }
+        bytes
+    }
+
+    #[test]
+    fn what_is_cut_off_at_any_byte_leaves_the_records_before_it() {
+        let payloads: [&[u8]; 3] = [b"one", b"", &[9; 100]];
+        let whole = journal(&payloads);
+        let ends: Vec<usize> = (1..=3).map(|count| journal(&payloads[..count]).len()).collect();
+        for len in head().encode().len()..=whole.len() {
+            let replay = read(&whole[..len]).unwrap();
+            // Padding that is missing takes nothing away.
+            let least = ends.iter().filter(|&&end| end <= len).count();
+            assert!((least..=least + 1).contains(&replay.records.len()), "{len}");
+            assert_eq!(replay.records[..], payloads[..replay.records.len()]);
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_takes_away_one_record_and_no_more() {
+        let payloads: [&[u8]; 3] = [b"one", b"two", b"three"];
+        let whole = journal(&payloads);
+        for at in head().encode().len()..whole.len() {
+            for bit in 0..8 {
+                let mut damaged = whole.clone();
+                damaged[at] ^= 1 << bit;
+                let records = read(&damaged).unwrap().records;
+                assert!(records.len() >= 2, "{at}.{bit}");
+                assert!(records.iter().all(|record| payloads.contains(record)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_damaged_head_is_refused_by_name() {
+        let whole = journal(&[b"one"]);
+        for at in 0..head().encode().len() - 4 {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            let error = read(&damaged).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Snapshot, "{at}");
+        }
+        for len in 0..head().encode().len() - 4 {
+            assert!(read(&whole[..len]).is_err());
+        }
+    }
+
+    #[test]
+    fn a_record_inside_an_answer_or_from_elsewhere_is_not_taken_for_one() {
+        let inner = journal(&[b"forged"]);
+        // The forger knows the format and has seen a record of this very cache, but its place is another.
+        let mut bytes = journal(&[&inner[..], b"last"]);
+        bytes[head().encode().len()] ^= 1;
+
+        assert_eq!(read(&bytes).unwrap().records, [b"last"]);
+    }
+}
