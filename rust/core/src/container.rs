@@ -2,27 +2,30 @@
 //!
 //! ```text
 //! magic 8 · kind 8 · schema u32 · sections u32 · embedder length u32 · embedder · per section: name 8, length u64,
-//! crc32 u32 · crc32 u32 of all that · the sections, one after the other, to the end of the file
+//! crc32 u32 · crc32 u32 of all that · the sections, each from the next multiple of 64 on, to the end of the file
 //! ```
-//! Numbers are little-endian; kind and names are ASCII, padded with zeros. The checksums find accidents, not intent:
-//! whoever reads a section checks what stands in it.
+//! Numbers are little-endian; kind and names are ASCII, padded with zeros, and so are the gaps: a section that is mapped
+//! into memory begins at a cache line. The checksums find accidents, not intent: whoever reads a section checks what
+//! stands in it.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 
-const MAGIC: &[u8; 8] = b"cfast\r\n\x01";
+const MAGIC: &[u8; 8] = b"cfast\r\n\x02";
 /// More sections or a longer embedder id than any file of ours has.
 const MAX_SECTIONS: u32 = 64;
 const MAX_EMBEDDER_BYTES: u32 = 1024;
+/// Where sections begin: at a multiple of this.
+const ALIGNMENT: usize = 64;
 
-/// A file that has been read and whose checksums hold.
+/// The bytes of a file, in memory or mapped, whose checksums hold.
 #[derive(Debug)]
-pub struct Container {
-    bytes: Vec<u8>,
+pub struct Container<B> {
+    bytes: B,
     schema: u32,
     embedder: String,
     sections: Vec<(Name, Range<usize>)>,
@@ -30,22 +33,12 @@ pub struct Container {
 
 type Name = [u8; 8];
 
-impl Container {
-    /// Reads a file of `kind`, of a schema up to `schema`.
+impl<B: Deref<Target = [u8]>> Container<B> {
+    /// The sections of a file of `kind`, of a schema up to `schema`.
     ///
     /// # Errors
-    /// `IndexFile` where it cannot be read, is truncated or corrupted, is of another kind, or has a newer schema.
-    pub fn read(path: &Path, kind: &str, schema: u32) -> Result<Self> {
-        let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let bytes = fs::read(path).map_err(|fault| named(fault_of("cannot be read", fault)))?;
-        Self::parse(bytes, kind, schema).map_err(named)
-    }
-
-    /// [`Container::read`] of bytes at hand.
-    ///
-    /// # Errors
-    /// `IndexFile`, as for [`Container::read`].
-    pub fn parse(bytes: Vec<u8>, kind: &str, schema: u32) -> Result<Self> {
+    /// `IndexFile` where it is truncated or corrupted, is of another kind, or has a newer schema.
+    pub fn parse(bytes: B, kind: &str, schema: u32) -> Result<Self> {
         let mut reader = Reader { bytes: &bytes, at: 0 };
         if reader.take(8)? != MAGIC {
             return Err(broken("is no file of compound_fast"));
@@ -77,6 +70,10 @@ impl Container {
         }
         let mut sections = Vec::with_capacity(listed.len());
         for (name, len, checksum) in listed {
+            let gap = reader.at.next_multiple_of(ALIGNMENT) - reader.at;
+            if reader.take(gap)?.iter().any(|&byte| byte != 0) {
+                return Err(broken("is corrupted: a gap between its sections is not empty"));
+            }
             let start = reader.at;
             let len = usize::try_from(len).map_err(|_| broken("is truncated"))?;
             if crc32fast::hash(reader.take(len)?) != checksum {
@@ -98,10 +95,23 @@ impl Container {
     /// # Errors
     /// `IndexFile` where the file has none of that name.
     pub fn section(&self, wanted: &str) -> Result<&[u8]> {
+        Ok(&self.bytes[self.place(wanted)?])
+    }
+
+    /// Where in the file a section stands.
+    ///
+    /// # Errors
+    /// `IndexFile` where the file has none of that name.
+    pub fn place(&self, wanted: &str) -> Result<Range<usize>> {
         let found = self.sections.iter().find(|(found, _)| *found == name(wanted));
         found
-            .map(|(_, range)| &self.bytes[range.clone()])
+            .map(|(_, range)| range.clone())
             .ok_or_else(|| broken(&format!("is corrupted: its section {wanted:?} is missing")))
+    }
+
+    /// Whether the file has a section of that name.
+    pub fn has(&self, wanted: &str) -> bool {
+        self.sections.iter().any(|(found, _)| *found == name(wanted))
     }
 
     /// The schema that it was written with.
@@ -115,11 +125,14 @@ impl Container {
     }
 }
 
+/// The name of a section, and its bytes in as many pieces as they lie in.
+pub type Section<'a> = (&'a str, Vec<&'a [u8]>);
+
 /// Writes a file under a temporary name, syncs it and renames it, so that it appears whole or not at all.
 ///
 /// # Errors
 /// `IndexFile` where that fails; the temporary file is removed then.
-pub fn write(path: &Path, kind: &str, schema: u32, embedder: &str, sections: &[(&str, &[u8])]) -> Result<()> {
+pub fn write(path: &Path, kind: &str, schema: u32, embedder: &str, sections: &[Section]) -> Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = Path::new(&temporary);
@@ -134,7 +147,7 @@ pub fn write(path: &Path, kind: &str, schema: u32, embedder: &str, sections: &[(
     })
 }
 
-fn header(kind: &str, schema: u32, embedder: &str, sections: &[(&str, &[u8])]) -> Vec<u8> {
+fn header(kind: &str, schema: u32, embedder: &str, sections: &[Section]) -> Vec<u8> {
     #[expect(clippy::cast_possible_truncation, reason = "a handful of sections; the reader holds both to its limits")]
     let (count, embedder_len) = (sections.len() as u32, embedder.len() as u32);
     let mut header = MAGIC.to_vec();
@@ -143,20 +156,33 @@ fn header(kind: &str, schema: u32, embedder: &str, sections: &[(&str, &[u8])]) -
     header.extend(count.to_le_bytes());
     header.extend(embedder_len.to_le_bytes());
     header.extend(embedder.as_bytes());
-    for (section, bytes) in sections {
+    for (section, pieces) in sections {
+        let mut checksum = crc32fast::Hasher::new();
+        let mut len = 0u64;
+        for piece in pieces {
+            checksum.update(piece);
+            len += piece.len() as u64;
+        }
         header.extend(name(section));
-        header.extend((bytes.len() as u64).to_le_bytes());
-        header.extend(crc32fast::hash(bytes).to_le_bytes());
+        header.extend(len.to_le_bytes());
+        header.extend(checksum.finalize().to_le_bytes());
     }
     header.extend(crc32fast::hash(&header).to_le_bytes());
     header
 }
 
-fn write_synced(path: &Path, header: &[u8], sections: &[(&str, &[u8])]) -> io::Result<()> {
+fn write_synced(path: &Path, header: &[u8], sections: &[Section]) -> io::Result<()> {
     let mut file = File::create(path)?;
     file.write_all(header)?;
-    for (_, bytes) in sections {
-        file.write_all(bytes)?;
+    let mut at = header.len();
+    for (_, pieces) in sections {
+        let gap = at.next_multiple_of(ALIGNMENT) - at;
+        file.write_all(&[0; ALIGNMENT][..gap])?;
+        at += gap;
+        for piece in pieces {
+            file.write_all(piece)?;
+            at += piece.len();
+        }
     }
     file.sync_all()
 }
@@ -183,7 +209,8 @@ fn broken(problem: &str) -> Error {
     Error::new(ErrorKind::IndexFile, format!("the file {problem}"))
 }
 
-fn fault_of(problem: &str, fault: io::Error) -> Error {
+/// A fault of the system as an error about the file.
+pub fn fault_of(problem: &str, fault: io::Error) -> Error {
     Error::new(ErrorKind::IndexFile, format!("the file {problem} ({fault})")).caused_by(fault)
 }
 

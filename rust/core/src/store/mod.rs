@@ -2,6 +2,7 @@
 
 mod entry;
 pub mod eviction;
+pub mod map;
 
 use std::collections::HashMap;
 
