@@ -18,6 +18,8 @@ const REDRAW: usize = 4;
 const REJECTED: usize = 8;
 /// Where a walk starts: the nearest few of the entry points.
 const STARTS: usize = 4;
+/// Entry points between two rises of what the next have to reach.
+const ENTRIES_AT_ONCE: usize = 128;
 /// Bytes of a code that an entry point is chosen by: its first 64 values, which after the rotation are as good as any.
 const ENTRY_BYTES: usize = BLOCK / 2;
 
@@ -288,18 +290,19 @@ impl Graph {
     /// Where a walk to a query starts.
     pub fn starts(&self, kernels: Kernels, query: &[i8], passed: &mut Passed) -> [Option<u32>; STARTS] {
         let mut best = [(i32::MIN, None); STARTS];
-        passed.clear();
-        (kernels.scan)(&self.entries.codes, &query[..BLOCK], i32::MIN, passed, 0);
-        for &(score, at) in passed.iter() {
-            if score > best[STARTS - 1].0 {
+        for (codes, first) in
+            self.entries.codes.chunks(ENTRIES_AT_ONCE * ENTRY_BYTES).zip((0..).step_by(ENTRIES_AT_ONCE))
+        {
+            passed.clear();
+            (kernels.scan)(codes, &query[..BLOCK], best[STARTS - 1].0.saturating_add(1), passed, first);
+            for &(score, at) in passed.iter() {
                 let slot = self.entries.slots[at as usize];
                 // A slot that another entry took leads nowhere before that is linked.
-                if self.standing(slot) == Standing::Waiting {
-                    continue;
+                if score > best[STARTS - 1].0 && self.standing(slot) != Standing::Waiting {
+                    let place = best.partition_point(|&(held, _)| held >= score);
+                    best.copy_within(place..STARTS - 1, place + 1);
+                    best[place] = (score, Some(slot));
                 }
-                let place = best.partition_point(|&(held, _)| held >= score);
-                best.copy_within(place..STARTS - 1, place + 1);
-                best[place] = (score, Some(slot));
             }
         }
         passed.clear();

@@ -10,6 +10,8 @@ use super::walk::{Scratch, with_scratch};
 const WIDTH: usize = 128;
 /// Links that a new entry gets; the rest of [`DEGREE`] is for those that come later.
 const CHOSEN: usize = 32;
+/// Links that a full list is cut to: it is chosen anew once in so many new links, not at each.
+const CUT_TO: usize = 40;
 /// A candidate is left out where a chosen one is nearer to it by this factor than the entry is: links then lead in all
 /// directions, and a walk takes longer steps.
 const LEAP: f32 = 1.1;
@@ -106,7 +108,7 @@ pub fn plan(codec: &Codec, slots: &Slots, graph: &Graph, slot: u32) -> Plan {
         list.push(slot);
         if list.len() > DEGREE {
             list.retain(|&link| matches!(graph.standing(link), Standing::Linked) || link == slot);
-            list = choose(codec, slots, other, &list, DEGREE);
+            list = choose(codec, slots, other, &list, CUT_TO);
         }
         is_linked_to |= list.contains(&slot);
         others.push((other, list));
@@ -140,7 +142,7 @@ pub fn repair(codec: &Codec, slots: &Slots, graph: &Graph, slot: u32) -> Vec<(u3
                     candidates.push(link);
                 }
             }
-            lists.push((other, choose(codec, slots, other, &candidates, DEGREE)));
+            lists.push((other, choose(codec, slots, other, &candidates, CUT_TO)));
         }
     }
     lists

@@ -128,9 +128,8 @@ impl<'a> Best<'a> {
             for &slot in rows.iter().skip(4 * at + AHEAD).take(4) {
                 prefetch(codes.row(slot));
             }
-            let last = four[four.len() - 1];
-            let each = [0, 1, 2, 3].map(|at| four.get(at).copied().unwrap_or(last));
-            let scores = (self.codec.kernels().four)(each.map(|slot| codes.row(slot)), &self.wanted.query.codes);
+            let code = |at: usize| codes.row(four[at.min(four.len() - 1)]);
+            let scores = (self.codec.kernels().four)([code(0), code(1), code(2), code(3)], &self.wanted.query.codes);
             passed.extend(scores.into_iter().zip(four.iter().copied()).filter(|&(score, _)| score >= self.threshold));
             self.compare(passed);
         }

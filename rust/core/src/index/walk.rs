@@ -153,9 +153,8 @@ impl Scratch {
         let met = std::mem::take(&mut self.met);
         self.touched.extend_from_slice(&met);
         for four in met.chunks(4) {
-            let last = four[four.len() - 1];
-            let each = [0, 1, 2, 3].map(|at| four.get(at).copied().unwrap_or(last));
-            let scores = (kernels.four)(each.map(|slot| slots.codes.row(slot)), query);
+            let code = |at: usize| slots.codes.row(four[at.min(four.len() - 1)]);
+            let scores = (kernels.four)([code(0), code(1), code(2), code(3)], query);
             for (&slot, score) in four.iter().zip(scores) {
                 if let Some(place) = self.enter(key_of(score, slot), width)
                     && place < lowest
