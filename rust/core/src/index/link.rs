@@ -1,17 +1,19 @@
 //! Which links an entry gets, and which replace those to an entry that goes. Plans only read; applying one is short.
 
 use super::codes::{Codec, self_product};
-use super::graph::{DEGREE, Graph, NONE, Standing};
+use super::graph::{DEGREE, Graph, Standing};
 use super::kernels::prefetch;
 use super::slots::Slots;
 use super::walk::{Scratch, with_scratch};
 
 /// Candidates that a new entry's links are chosen among.
-const WIDTH: usize = 128;
+const WIDTH: usize = 96;
 /// Links that a new entry gets; the rest of [`DEGREE`] is for those that come later.
 const CHOSEN: usize = 32;
 /// Links that a full list is cut to: it is chosen anew once in so many new links, not at each.
 const CUT_TO: usize = 40;
+/// Links of an entry that goes which each of its neighbours may take over.
+const HANDED_ON: usize = 12;
 /// A candidate is left out where a chosen one is nearer to it by this factor than the entry is: links then lead in all
 /// directions, and a walk takes longer steps.
 const LEAP: f32 = 1.1;
@@ -129,19 +131,22 @@ pub fn plan(codec: &Codec, slots: &Slots, graph: &Graph, slot: u32) -> Plan {
 }
 
 /// The new lists of the entries that a linked one, about to go, is tied to in both directions: each is chosen anew from
-/// its own links and those of the one that goes.
+/// its own links and the nearest to it of those of the one that goes.
 pub fn repair(codec: &Codec, slots: &Slots, graph: &Graph, slot: u32) -> Vec<(u32, Vec<u32>)> {
     let is_linked = |link: &u32| *link != slot && graph.standing(*link) == Standing::Linked;
     let around: Vec<u32> = graph.links(slot).filter(is_linked).collect();
+    let shorts = Shorts::of(codec, slots, &around);
+    let product = codec.kernels().dot_short;
     let mut lists = Vec::new();
-    for &other in &around {
+    for (at, &other) in around.iter().enumerate() {
         if graph.links(other).any(|link| link == slot) {
             let mut candidates: Vec<u32> = graph.links(other).filter(is_linked).collect();
-            for &link in &around {
-                if link != other && link != NONE && !candidates.contains(&link) {
-                    candidates.push(link);
-                }
-            }
+            let mut nearest: Vec<(i32, u32)> = (0..around.len())
+                .filter(|&with| with != at && !candidates.contains(&around[with]))
+                .map(|with| (product(shorts.row(at), shorts.row(with)), around[with]))
+                .collect();
+            nearest.sort_unstable_by(|one, other| other.cmp(one));
+            candidates.extend(nearest.iter().take(HANDED_ON).map(|&(_, link)| link));
             lists.push((other, choose(codec, slots, other, &candidates, CUT_TO)));
         }
     }
