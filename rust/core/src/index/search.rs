@@ -39,7 +39,7 @@ pub fn scan(
     allowed: Option<&[u64]>,
     scratch: &mut Scratch,
 ) -> Vec<Neighbour> {
-    let least = |similarity| Codec::least(wanted.query, slots.loss, similarity);
+    let least = |similarity| codec.least(wanted.query, slots.loss, similarity);
     let mut best = Best::new(codec, slots, wanted, &least);
     let passed = &mut scratch.passed;
     passed.clear();
