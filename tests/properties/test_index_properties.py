@@ -22,10 +22,10 @@ _step = st.one_of(
 
 
 @settings(max_examples=60)
-@given(st.lists(_step, max_size=25))
-def test_the_index_holds_exactly_the_live_set(steps):
+@given(st.lists(_step, max_size=25), st.sampled_from(["auto", "graph"]))
+def test_the_index_holds_exactly_the_live_set(steps, kind):
     """After any adds, replacements, removals, saves and opens every live entry, and nothing else, is found."""
-    index, live = VectorIndex(DIM), {}
+    index, live = VectorIndex(DIM, kind=kind), {}
     with tempfile.TemporaryDirectory() as folder:
         for verb, what in steps:
             if verb == "add":

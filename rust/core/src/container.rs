@@ -2,29 +2,32 @@
 //!
 //! ```text
 //! magic 8 · kind 8 · schema u32 · sections u32 · embedder length u32 · embedder · per section: name 8, length u64,
-//! crc32 u32 · crc32 u32 of all that · the sections, one after the other, to the end of the file
+//! crc32 u32 · crc32 u32 of all that · the sections, each from the next multiple of 64 on, to the end of the file
 //! ```
-//! Numbers are little-endian; kind and names are ASCII, padded with zeros. The checksums find accidents, not intent:
-//! whoever reads a section checks what stands in it.
+//! Numbers are little-endian; kind and names are ASCII, padded with zeros, and so are the gaps: a section that is mapped
+//! into memory begins at a cache line. The checksums find accidents, not intent: whoever reads a section checks what
+//! stands in it.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::path::Path;
 
 use crc32fast::Hasher;
 
 use crate::error::{Error, ErrorKind, Result};
 
-const MAGIC: &[u8; 8] = b"cfast\r\n\x01";
+const MAGIC: &[u8; 8] = b"cfast\r\n\x02";
 /// More sections or a longer embedder id than any file of ours has.
 const MAX_SECTIONS: u32 = 64;
 const MAX_EMBEDDER_BYTES: u32 = 1024;
+/// Where sections begin: at a multiple of this.
+const ALIGNMENT: usize = 64;
 
-/// A file that has been read and whose checksums hold.
+/// The bytes of a file, in memory or mapped, whose checksums hold.
 #[derive(Debug)]
-pub struct Container {
-    bytes: Vec<u8>,
+pub struct Container<B> {
+    bytes: B,
     schema: u32,
     embedder: String,
     sections: Vec<(Name, Range<usize>)>,
@@ -32,22 +35,12 @@ pub struct Container {
 
 type Name = [u8; 8];
 
-impl Container {
-    /// Reads a file of `kind`, of a schema up to `schema`.
+impl<B: Deref<Target = [u8]>> Container<B> {
+    /// The sections of a file of `kind`, of a schema up to `schema`.
     ///
     /// # Errors
-    /// `IndexFile` where it cannot be read, is truncated or corrupted, is of another kind, or has a newer schema.
-    pub fn read(path: &Path, kind: &str, schema: u32) -> Result<Self> {
-        let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
-        let bytes = fs::read(path).map_err(|fault| named(fault_of("cannot be read", fault)))?;
-        Self::parse(bytes, kind, schema).map_err(named)
-    }
-
-    /// [`Container::read`] of bytes at hand.
-    ///
-    /// # Errors
-    /// `IndexFile`, as for [`Container::read`].
-    pub fn parse(bytes: Vec<u8>, kind: &str, schema: u32) -> Result<Self> {
+    /// `IndexFile` where it is truncated or corrupted, is of another kind, or has a newer schema.
+    pub fn parse(bytes: B, kind: &str, schema: u32) -> Result<Self> {
         let mut reader = Reader { bytes: &bytes, at: 0 };
         if reader.take(8)? != MAGIC {
             return Err(broken("is no file of compound_fast"));
@@ -79,6 +72,10 @@ impl Container {
         }
         let mut sections = Vec::with_capacity(listed.len());
         for (name, len, checksum) in listed {
+            let gap = reader.at.next_multiple_of(ALIGNMENT) - reader.at;
+            if reader.take(gap)?.iter().any(|&byte| byte != 0) {
+                return Err(broken("is corrupted: a gap between its sections is not empty"));
+            }
             let start = reader.at;
             let len = usize::try_from(len).map_err(|_| broken("is truncated"))?;
             if crc32fast::hash(reader.take(len)?) != checksum {
@@ -100,10 +97,23 @@ impl Container {
     /// # Errors
     /// `IndexFile` where the file has none of that name.
     pub fn section(&self, wanted: &str) -> Result<&[u8]> {
+        Ok(&self.bytes[self.place(wanted)?])
+    }
+
+    /// Where in the file a section stands.
+    ///
+    /// # Errors
+    /// `IndexFile` where the file has none of that name.
+    pub fn place(&self, wanted: &str) -> Result<Range<usize>> {
         let found = self.sections.iter().find(|(found, _)| *found == name(wanted));
         found
-            .map(|(_, range)| &self.bytes[range.clone()])
+            .map(|(_, range)| range.clone())
             .ok_or_else(|| broken(&format!("is corrupted: its section {wanted:?} is missing")))
+    }
+
+    /// Whether the file has a section of that name.
+    pub fn has(&self, wanted: &str) -> bool {
+        self.sections.iter().any(|(found, _)| *found == name(wanted))
     }
 
     /// The schema that it was written with.
@@ -117,17 +127,27 @@ impl Container {
     }
 }
 
+/// The name of a section, and its bytes in as many pieces as they lie in.
+pub type Section<'a> = (&'a str, Vec<&'a [u8]>);
+
 /// Writes a file under a temporary name, syncs it and renames it, so that it appears whole or not at all.
 ///
 /// # Errors
 /// `IndexFile` where that fails; the temporary file is removed then.
-pub fn write(path: &Path, kind: &str, schema: u32, embedder: &str, sections: &[(&str, &[u8])]) -> Result<()> {
-    let listed: Vec<Listed<'_>> =
-        sections.iter().map(|(name, bytes)| (*name, bytes.len() as u64, crc32fast::hash(bytes))).collect();
+pub fn write(path: &Path, kind: &str, schema: u32, embedder: &str, sections: &[Section<'_>]) -> Result<()> {
+    let listed: Vec<Listed<'_>> = sections.iter().map(|(name, pieces)| listed(name, pieces)).collect();
     let header = header(kind, schema, embedder, &listed);
     let written = appear(path, |file| {
         file.write_all(&header)?;
-        sections.iter().try_for_each(|(_, bytes)| file.write_all(bytes))
+        let mut at = header.len();
+        for (_, pieces) in sections {
+            at = align(file, at)?;
+            for piece in pieces {
+                file.write_all(piece)?;
+                at += piece.len();
+            }
+        }
+        Ok(())
     });
     written.map_err(|fault| cannot_write(path, fault))
 }
@@ -144,12 +164,15 @@ pub fn write_stream(
     large: &str,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
-    let first = (small, small_bytes.len() as u64, crc32fast::hash(small_bytes));
+    let first = listed(small, &[small_bytes]);
     let header_of = |len: u64, checksum: u32| header(kind, schema, embedder, &[first, (large, len, checksum)]);
     let written = appear(path, |file| {
         // The header is as long whatever stands in it; it comes last, for only then are length and checksum known.
-        file.write_all(&header_of(0, 0))?;
+        let blank = header_of(0, 0);
+        file.write_all(&blank)?;
+        let at = align(file, blank.len())?;
         file.write_all(small_bytes)?;
+        align(file, at + small_bytes.len())?;
         let (len, checksum) = {
             let mut sink = Sink { file: BufWriter::with_capacity(1 << 18, &mut *file), len: 0, hasher: Hasher::new() };
             fill(&mut sink)?;
@@ -214,6 +237,21 @@ fn cannot_write(path: &Path, fault: io::Error) -> Error {
 /// A section in the header: name, length, checksum.
 type Listed<'a> = (&'a str, u64, u32);
 
+fn listed<'a>(name: &'a str, pieces: &[&[u8]]) -> Listed<'a> {
+    let mut checksum = Hasher::new();
+    for piece in pieces {
+        checksum.update(piece);
+    }
+    (name, pieces.iter().map(|piece| piece.len() as u64).sum(), checksum.finalize())
+}
+
+/// Fills a file with zeros from `at` to where a section may begin, and gives that place.
+fn align(file: &mut File, at: usize) -> io::Result<usize> {
+    let start = at.next_multiple_of(ALIGNMENT);
+    file.write_all(&[0; ALIGNMENT][..start - at])?;
+    Ok(start)
+}
+
 fn header(kind: &str, schema: u32, embedder: &str, sections: &[Listed<'_>]) -> Vec<u8> {
     #[expect(clippy::cast_possible_truncation, reason = "a handful of sections; the reader holds both to its limits")]
     let (count, embedder_len) = (sections.len() as u32, embedder.len() as u32);
@@ -254,7 +292,8 @@ fn broken(problem: &str) -> Error {
     Error::new(ErrorKind::IndexFile, format!("the file {problem}"))
 }
 
-fn fault_of(problem: &str, fault: io::Error) -> Error {
+/// A fault of the system as an error about the file.
+pub fn fault_of(problem: &str, fault: io::Error) -> Error {
     Error::new(ErrorKind::IndexFile, format!("the file {problem} ({fault})")).caused_by(fault)
 }
 

@@ -5,7 +5,7 @@ use compound_fast_core::error::ErrorKind;
 use compound_fast_core::index::VectorIndex;
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| match VectorIndex::from_bytes(bytes.to_vec()) {
+fuzz_target!(|bytes: &[u8]| match VectorIndex::from_bytes(bytes) {
     Ok(index) => {
         let mut query = vec![0.0; index.dim()];
         query[0] = 1.0;

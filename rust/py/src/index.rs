@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use compound_fast_core::index::{NO_ID, Neighbour, VectorIndex};
+use compound_fast_core::index::{Kind, NO_ID, Neighbour, VectorIndex};
 use numpy::{IntoPyArray as _, PyArray1, PyArray2, PyArrayMethods as _, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -23,8 +23,14 @@ pub struct PyVectorIndex {
 #[pymethods]
 impl PyVectorIndex {
     #[new]
-    fn new(py: Python<'_>, dim: usize) -> PyResult<Self> {
-        Ok(Self { index: Arc::new(VectorIndex::new(dim).or_raise(py)?) })
+    fn new(py: Python<'_>, dim: usize, kind: &str) -> PyResult<Self> {
+        let kind = match kind {
+            "auto" => Kind::Auto,
+            "flat" => Kind::Flat,
+            "graph" => Kind::Graph,
+            other => return Err(raise(py, "ConfigError", format!("kind={other:?} is none of auto, flat, graph"))),
+        };
+        Ok(Self { index: Arc::new(VectorIndex::new(dim, kind).or_raise(py)?) })
     }
 
     #[staticmethod]
@@ -112,6 +118,8 @@ impl PyVectorIndex {
         let dict = PyDict::new(py);
         dict.set_item("entries", stats.entries)?;
         dict.set_item("bytes", stats.bytes)?;
+        dict.set_item("kind", if stats.is_graph { "graph" } else { "flat" })?;
+        dict.set_item("waiting", stats.waiting)?;
         dict.set_item("kernels", stats.kernels)?;
         Ok(dict)
     }

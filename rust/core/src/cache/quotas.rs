@@ -12,7 +12,7 @@ use crate::store::Slot;
 /// Bytes and entries by tenant. O(1) an entry, amortised.
 #[derive(Debug, Default)]
 pub(super) struct Quotas {
-    by_tenant: HashMap<Box<str>, Holding, RandomState>,
+    by_tenant: HashMap<String, Holding, RandomState>,
     heap: usize,
 }
 

@@ -3,11 +3,20 @@
 mod codes;
 mod file;
 mod flat;
+mod graph;
+#[cfg(test)]
+mod graph_tests;
 mod kernels;
+mod link;
 mod rotation;
+mod rows;
+mod search;
+mod slots;
+mod state;
 #[cfg(test)]
 mod tests;
 mod vector_index;
+mod walk;
 
 pub use self::flat::{FlatIndex, Neighbour};
-pub use self::vector_index::{IndexStats, MAX_DIM, NO_ID, VectorIndex};
+pub use self::vector_index::{IndexStats, Kind, MAX_DIM, NO_ID, VectorIndex};

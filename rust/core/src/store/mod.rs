@@ -6,6 +6,7 @@ mod entry;
 pub mod eviction;
 pub mod journal;
 mod labels;
+pub mod map;
 pub mod snapshot;
 
 use std::sync::Arc;

@@ -3,6 +3,7 @@
 //! Section `head`: the key of the fingerprints, and the generation of the journal that goes on from here. Section
 //! `entries`: records as they stand in a journal, each after its length.
 
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -47,7 +48,7 @@ pub fn write(path: &Path, head: &Head, fill: impl FnOnce(&mut Records<'_>) -> io
 pub struct Snapshot {
     /// Whose it is, and which journal goes on from here.
     pub head: Head,
-    container: Container,
+    container: Container<Vec<u8>>,
 }
 
 impl Snapshot {
@@ -56,8 +57,9 @@ impl Snapshot {
     /// # Errors
     /// `Snapshot` where it cannot be read, is truncated or corrupted, or has a newer schema.
     pub fn read(path: &Path) -> Result<Self> {
-        let container = Container::read(path, KIND, SCHEMA).map_err(as_snapshot)?;
-        Self::of(container).map_err(|error| Error::new(error.kind(), format!("{}: {error}", path.display())))
+        let bytes = fs::read(path).map_err(|fault| as_snapshot(container::fault_of("cannot be read", fault)));
+        let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
+        bytes.and_then(Self::parse).map_err(named)
     }
 
     /// [`Snapshot::read`] of bytes at hand.
@@ -68,7 +70,7 @@ impl Snapshot {
         Self::of(Container::parse(bytes, KIND, SCHEMA).map_err(as_snapshot)?)
     }
 
-    fn of(container: Container) -> Result<Self> {
+    fn of(container: Container<Vec<u8>>) -> Result<Self> {
         let head = {
             let mut reader = Reader(container.section("head").map_err(as_snapshot)?);
             let key = reader.take(16).and_then(|key| key.try_into().ok());

@@ -1,7 +1,7 @@
 //! The inner loops of the index, chosen once at run time: AVX2, or portable Rust that gives the same bits.
 //!
 //! `unsafe` stands here because of vector instructions only. Integer sums are identical by nature; the sums of floats
-//! are because every path adds the same 32 lanes in the same order and none contracts a product and a sum into one.
+//! are because every path adds the same 16 lanes in the same order and none contracts a product and a sum into one.
 
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions and the loads that feed them")]
@@ -16,23 +16,37 @@ pub const BLOCK: usize = 64;
 /// Rows that passed a scan: the score and the row.
 pub type Passed = Vec<(i32, u32)>;
 
-/// One set of inner loops.
+/// One set of inner loops. A row has a code (half a byte a value), a rest (a byte a value) and a stretch; `codes.rs` says
+/// what they mean. Queries are a multiple of [`BLOCK`] long.
 #[derive(Debug, Clone, Copy)]
 pub struct Kernels {
     /// Its name, for `stats`.
     pub name: &'static str,
-    /// Scores rows of 4-bit codes against a query and keeps those at or above a threshold, in the order of the rows;
-    /// the rows count from the last argument. Lengths: codes = rows * query / 2, query a multiple of [`BLOCK`].
+    /// Scores the codes of rows that stand one after the other and keeps those at or above a threshold, in their order;
+    /// the rows count from the last argument.
     pub scan: fn(codes: &[u8], query: &[i8], threshold: i32, passed: &mut Passed, first: u32),
-    /// The product of a row of halves with a query of the same length, a multiple of [`BLOCK`].
-    pub dot: fn(row: &[u16], query: &[f32]) -> f32,
+    /// The scores of four codes, wherever they stand.
+    pub four: fn(codes: [&[u8]; 4], query: &[i8]) -> [i32; 4],
+    /// The product of a row with a query.
+    pub dot: fn(code: &[u8], rest: &[u8], stretch: u8, query: &[f32]) -> f32,
+    /// A row in eight bits a value.
+    pub short: fn(code: &[u8], rest: &[u8], stretch: u8, out: &mut [i8]),
+    /// The product of two rows in eight bits.
+    pub dot_short: fn(one: &[i8], other: &[i8]) -> i32,
     /// The Walsh-Hadamard transform in place, not scaled; the length is a power of two.
     pub hadamard: fn(values: &mut [f32]),
 }
 
 /// The portable loops: the reference of the others, and the path of every other processor.
-pub const PORTABLE: Kernels =
-    Kernels { name: "portable", scan: portable::scan, dot: portable::dot, hadamard: portable::hadamard };
+pub const PORTABLE: Kernels = Kernels {
+    name: "portable",
+    scan: portable::scan,
+    four: portable::four,
+    dot: portable::dot,
+    short: portable::short,
+    dot_short: portable::dot_short,
+    hadamard: portable::hadamard,
+};
 
 static CHOSEN: LazyLock<Kernels> = LazyLock::new(|| {
     #[cfg(target_arch = "x86_64")]
@@ -47,35 +61,33 @@ pub fn chosen() -> Kernels {
     *CHOSEN
 }
 
-pub use self::portable::{from_half, to_half};
+pub use self::portable::value;
+
+/// Asks for bytes that will be read soon. Has no effect but on time.
+#[inline]
+#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a prefetch takes a pointer"))]
+pub fn prefetch(bytes: &[u8]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.chunks(64) {
+        // SAFETY: a prefetch reads nothing that the program sees, and SSE is part of every x86-64.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = bytes;
+}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn reference(codes: &[u8], query: &[i8]) -> i32 {
-        let code = |i: usize| {
-            let byte = codes[i / BLOCK * 32 + i % 32];
-            i32::from(if i % BLOCK < 32 { byte & 15 } else { byte >> 4 })
-        };
-        (0..query.len()).map(|i| code(i) * i32::from(query[i])).sum()
+    fn nibble(code: &[u8], i: usize) -> u8 {
+        let byte = code[i / BLOCK * 32 + i % 32];
+        if i % BLOCK < 32 { byte & 15 } else { byte >> 4 }
     }
 
-    #[test]
-    fn every_half_keeps_its_bits_and_rounding_is_to_even() {
-        for bits in 0..=u16::MAX {
-            let value = from_half(bits);
-            if !value.is_nan() {
-                assert_eq!(to_half(value), bits, "{bits:04x}");
-            }
-        }
-        // Half way between two neighbours goes to the even one; beyond the largest is infinity.
-        assert_eq!(to_half(1.0 + 1.0 / 2048.0), 0x3c00);
-        assert_eq!(to_half(1.0 + 3.0 / 2048.0), 0x3c02);
-        assert_eq!(to_half(65_520.0), 0x7c00);
-        assert_eq!(to_half(2.0f32.powi(-25)), 0);
-        assert_eq!(to_half(2.0f32.powi(-24)), 1);
+    fn reference(code: &[u8], query: &[i8]) -> i32 {
+        (0..query.len()).map(|i| i32::from(nibble(code, i)) * i32::from(query[i])).sum()
     }
 
     #[test]
@@ -90,8 +102,19 @@ mod tests {
                     let mut passed = Vec::new();
                     (kernels.scan)(&codes, &query, i32::MIN, &mut passed, 7);
                     assert_eq!(passed, (7..12).map(|row| (expected, row)).collect::<Vec<_>>(), "{}", kernels.name);
+                    assert_eq!((kernels.four)([&codes; 4], &query), [expected; 4], "{}", kernels.name);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn values_grow_with_their_two_parts_and_mirror_each_other() {
+        for stretch in [1, 2, 7, 121] {
+            let all: Vec<i16> =
+                (0..16).flat_map(|nibble| (0..=255).map(move |rest| value(nibble, rest, stretch))).collect();
+            assert!(all.is_sorted(), "{stretch}");
+            assert!(all.iter().zip(all.iter().rev()).all(|(&low, &high)| low == -1 - high), "{stretch}");
         }
     }
 
@@ -104,26 +127,40 @@ mod tests {
                 prop::collection::vec(any::<u8>(), blocks * 32 * rows),
                 prop::collection::vec(-127i8..=127, blocks * BLOCK),
             )),
-            halves in prop::collection::vec(-1.0f32..1.0, 8 * BLOCK),
+            rest in prop::collection::vec(any::<u8>(), 8 * BLOCK),
+            stretch in 1u8..=121,
             floats in prop::collection::vec(-1.0f32..1.0, 8 * BLOCK),
         ) {
             let threshold = 0;
+            let len = blocks * BLOCK;
+            let code = |row: usize| &bytes[row * blocks * 32..][..blocks * 32];
             let expected: Passed = (0..rows)
-                .map(|row| (reference(&bytes[row * blocks * 32..][..blocks * 32], &query), row))
+                .map(|row| (reference(code(row), &query), u32::try_from(row).unwrap()))
                 .filter(|&(score, _)| score >= threshold)
-                .map(|(score, row)| (score, u32::try_from(row).unwrap()))
                 .collect();
-            let row: Vec<u16> = halves[..blocks * BLOCK].iter().map(|&value| to_half(value)).collect();
-            let exact: f64 =
-                row.iter().zip(&floats).map(|(&half, &value)| f64::from(from_half(half)) * f64::from(value)).sum();
 
             for kernels in [PORTABLE, chosen()] {
                 let mut passed = Vec::new();
                 (kernels.scan)(&bytes, &query, threshold, &mut passed, 0);
                 prop_assert_eq!(&passed, &expected);
-                let dot = (kernels.dot)(&row, &floats[..blocks * BLOCK]);
-                prop_assert!((f64::from(dot) - exact).abs() < 1e-3);
-                prop_assert_eq!(dot.to_bits(), (PORTABLE.dot)(&row, &floats[..blocks * BLOCK]).to_bits());
+                if rows >= 4 {
+                    let codes = [code(0), code(3), code(1), code(1)];
+                    prop_assert_eq!((kernels.four)(codes, &query), codes.map(|code| reference(code, &query)));
+                }
+                if rows > 0 {
+                    let values: Vec<i16> = (0..len).map(|i| value(nibble(code(0), i), rest[i], stretch)).collect();
+                    let exact: f64 = values.iter().zip(&floats).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum();
+                    let dot = (kernels.dot)(code(0), &rest[..len], stretch, &floats[..len]);
+                    prop_assert!((f64::from(dot) - exact).abs() < 1e-5 * 32_768.0 * 512.0);
+                    let portable = (PORTABLE.dot)(code(0), &rest[..len], stretch, &floats[..len]);
+                    prop_assert_eq!(dot.to_bits(), portable.to_bits());
+                    let mut short = vec![0; len];
+                    (kernels.short)(code(0), &rest[..len], stretch, &mut short);
+                    let shifted: Vec<i16> = values.iter().map(|value| (value >> 5).clamp(-128, 127)).collect();
+                    prop_assert_eq!(short.iter().map(|&x| i16::from(x)).collect::<Vec<_>>(), shifted);
+                    let product: i32 = short.iter().zip(&query).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum();
+                    prop_assert_eq!((kernels.dot_short)(&short, &query), product);
+                }
                 let (mut one, mut other) = (floats[..256].to_vec(), floats[..256].to_vec());
                 (kernels.hadamard)(&mut one);
                 (PORTABLE.hadamard)(&mut other);
