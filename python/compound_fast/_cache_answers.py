@@ -100,7 +100,7 @@ def check_age(max_age_s: float | None) -> float | None:
 
 def from_stored(form: str, stored: bytes) -> str | JsonObject | bytes:
     """Return an answer in the form in which it was stored."""
-    return stored if form == "bytes" else cast("str | JsonObject", json.loads(stored))
+    return stored if form == "bytes" else cast("str | JsonObject", json.loads(stored.decode()))
 
 
 def log_fault(core: _core.Cache) -> None:
@@ -113,8 +113,9 @@ def log_fault(core: _core.Cache) -> None:
 def to_hit(hit: _core.CacheHit) -> Hit:
     """Return what the core found as users see it."""
     cost_nano = hit.cost_nano_usd
+    text = hit.text
     return Hit(
-        response=from_stored(hit.form, hit.response),
+        response=from_stored(hit.form, hit.response) if text is None else text,
         kind=hit.kind,
         similarity=hit.similarity,
         entry_id=hit.entry_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Any, Protocol, TypeAlias
 
 from compound_fast import _core
@@ -18,6 +19,9 @@ Messages: TypeAlias = "Sequence[Mapping[str, Any] | ChatMessage | SdkObject]"
 
 RequestLike: TypeAlias = "str | bytes | Mapping[str, Any] | Messages"
 """A request: one user turn, a body as JSON bytes (never re-encoded), a body, or a list of messages."""
+
+
+_SURROGATE = "holds a lone surrogate, which has no UTF-8 form; remove or replace it"
 
 
 class SdkObject(Protocol):
@@ -40,7 +44,7 @@ def to_json(value: object) -> bytes:
     try:
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
     except UnicodeEncodeError:
-        raise TextError("holds a lone surrogate, which has no UTF-8 form; remove or replace it") from None
+        raise TextError(_SURROGATE) from None
     except RecursionError:
         raise TextError("has no JSON form: it is nested too deeply") from None
     except ValueError:
@@ -80,8 +84,13 @@ def to_body(request: RequestLike) -> bytes:
     """
     if isinstance(request, bytes):
         return request
+    body: object
     if isinstance(request, str):
-        body: object = {"messages": [{"role": "user", "content": request}]}
+        # What `to_json` would write, at a tenth of its cost: a request that is text alone is asked most often.
+        try:
+            return b'{"messages":[{"role":"user","content":%b}]}' % encode_basestring(request).encode()
+        except UnicodeEncodeError:
+            raise TextError(f"the request {_SURROGATE}") from None
     elif isinstance(request, Mapping):
         body = request
     elif isinstance(request, Sequence):

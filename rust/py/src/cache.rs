@@ -262,6 +262,11 @@ impl PyCacheHit {
     }
 
     #[getter]
+    fn text(&self) -> Option<String> {
+        self.hit.answer().text()
+    }
+
+    #[getter]
     fn form(&self) -> &'static str {
         self.hit.answer().form.name()
     }

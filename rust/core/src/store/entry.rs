@@ -56,6 +56,13 @@ pub struct Answer {
     pub cost_nano_usd: Option<u64>,
 }
 
+impl Answer {
+    /// The text of an answer that is text alone; `None` for the other forms, and for a text that only Python can hold.
+    pub fn text(&self) -> Option<String> {
+        (self.form == Form::Str).then(|| serde_json::from_slice(&self.response).ok()).flatten()
+    }
+}
+
 /// For whom an answer was made, by whom, and of what.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Origin {
