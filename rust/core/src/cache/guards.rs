@@ -15,6 +15,8 @@ pub enum Guard {
     Direction,
     /// The two hold the same words in another order: "does Alice owe Bob", "does Bob owe Alice".
     Order,
+    /// Each has a content word that the other one lacks: "translate it to French", "translate it to German".
+    Word,
     /// The two mean other persons: "what is my name", "what is your name".
     Person,
     /// One waits for what the other asks for: "I'm waiting for a refund of $5", "refund $5".
@@ -31,6 +33,7 @@ impl Guard {
             Self::Antonym => "antonym",
             Self::Direction => "direction",
             Self::Order => "order",
+            Self::Word => "word",
             Self::Person => "person",
             Self::Waiting => "waiting",
             Self::MarkedWrong => "marked_wrong",
@@ -76,6 +79,8 @@ pub fn refuse(one: &LexicalSignature, other: &LexicalSignature) -> Option<Guard>
         Some(Guard::Order)
     } else if one.means_others(other) {
         Some(Guard::Person)
+    } else if one.replaces_a_word(other) {
+        Some(Guard::Word)
     } else if one.is_waiting != other.is_waiting {
         Some(Guard::Waiting)
     } else {
@@ -117,7 +122,7 @@ mod tests {
     fn opposite_words_are_refused() {
         assert_eq!(refused("turn on dark mode", "turn off dark mode"), Some(Guard::Antonym));
         assert_eq!(refused("cancel order", "track order"), Some(Guard::Antonym));
-        assert_eq!(refused("turn on dark mode", "switch on dark mode"), None);
+        assert_eq!(refused("turn on dark mode", "please turn on the dark mode"), None);
     }
 
     #[test]
@@ -132,6 +137,12 @@ mod tests {
         assert_eq!(refused("Does Alice owe Bob money?", "Does Bob owe Alice money?"), Some(Guard::Order));
         assert_eq!(refused("Will the dog bite the man?", "Will the man bite the dog?"), Some(Guard::Order));
         assert_eq!(refused("Does Alice owe Bob money?", "does Alice owe Bob some money"), None);
+    }
+
+    #[test]
+    fn another_word_in_place_of_one_is_refused() {
+        assert_eq!(refused("translate it to French", "translate it to German"), Some(Guard::Word));
+        assert_eq!(refused("cancel my order", "cancel my order today"), None);
     }
 
     #[test]

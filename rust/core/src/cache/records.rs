@@ -95,7 +95,7 @@ pub(super) fn read(payload: &[u8]) -> Option<Record> {
 fn signature(writer: &mut Writer, signature: &LexicalSignature) {
     // Taken apart, so that a field that is new does not compile before it is written here. What the fields mean may change
     // all the same: `durable::meaning` notices.
-    let LexicalSignature { is_negated, is_waiting, antonym_sides, directions, content, arrangement, persons } =
+    let LexicalSignature { is_negated, is_waiting, antonym_sides, directions, content, arrangement, stems, persons } =
         signature;
     writer.u8(u8::from(*is_negated) | u8::from(*is_waiting) << 1);
     writer.u128(*antonym_sides);
@@ -104,6 +104,9 @@ fn signature(writer: &mut Writer, signature: &LexicalSignature) {
     }
     writer.u64(*content);
     writer.u64(*arrangement);
+    for stem in stems {
+        writer.u32(*stem);
+    }
     writer.u32(*persons);
 }
 
@@ -114,13 +117,19 @@ fn read_signature(reader: &mut Reader<'_>) -> Option<LexicalSignature> {
     for direction in &mut directions {
         *direction = reader.u64()?;
     }
+    let (content, arrangement) = (reader.u64()?, reader.u64()?);
+    let mut stems = LexicalSignature::default().stems;
+    for stem in &mut stems {
+        *stem = reader.u32()?;
+    }
     Some(LexicalSignature {
         is_negated: flags & 1 != 0,
         is_waiting: flags & 2 != 0,
         antonym_sides,
         directions,
-        content: reader.u64()?,
-        arrangement: reader.u64()?,
+        content,
+        arrangement,
+        stems,
         persons: reader.u32()?,
     })
 }

@@ -1,10 +1,12 @@
-//! The lexical signature: what the cache's guards compare of a text, besides its vector. 128 bytes.
+//! The lexical signature: what the cache's guards compare of a text, besides its vector. 192 bytes.
 
 use super::lexicon::flag;
 use super::scan::Token;
 
 /// Most directions kept.
 const DIRECTIONS: usize = 6;
+/// Most stems kept.
+const STEMS: usize = 16;
 
 /// A text as its guards see it. Two of them compare in well under a microsecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,6 +25,8 @@ pub struct LexicalSignature {
     /// The stems of the content words in their order. The object of a direction word counts with that word, wherever the
     /// two stand: "from Oslo to Bergen", "to Bergen from Oslo".
     pub arrangement: u64,
+    /// Hashes of the stems of the first 16 content words that neither negate nor wait, in the order of the text, zeros last.
+    pub stems: [u32; STEMS],
     /// Who is meant, in the order of the text, four bits each and the last one lowest; the same one in a row counts once.
     pub persons: u32,
 }
@@ -46,6 +50,17 @@ impl LexicalSignature {
         self.content == other.content && self.arrangement != other.arrangement
     }
 
+    /// Whether each text has a content word that the other one lacks: "translate it to French", "translate it to German".
+    ///
+    /// Only one of them may say more: "cancel my order", "cancel my order today". False where one has 16 content words or
+    /// more, of which the last ones are not known: there the threshold leaves little room.
+    pub fn replaces_a_word(&self, other: &Self) -> bool {
+        let lacks = |held: &[u32; STEMS], wanted: &[u32; STEMS]| {
+            held[STEMS - 1] == 0 && wanted.iter().any(|stem| !held.contains(stem)) // zeros stand in both
+        };
+        lacks(&self.stems, &other.stems) && lacks(&other.stems, &self.stems)
+    }
+
     /// Whether two texts mean other persons: "my name", "your name"; "did you email me", "did I email you".
     ///
     /// One text may leave a person out that the other one names: "I want you to cancel my order", "cancel my order".
@@ -63,6 +78,7 @@ impl LexicalSignature {
 pub struct Builder {
     signature: LexicalSignature,
     directions: usize,
+    stems: usize,
     /// The direction word that waits for its object.
     waiting: Option<u32>,
     /// The content words so far that are no objects, in order.
@@ -88,6 +104,11 @@ impl Builder {
         if flags & flag::DIRECTION != 0 {
             self.waiting = Some(stem);
         } else if flags & flag::STOP == 0 {
+            // Negations and waiting are counted above; "can't" stands for "cannot".
+            if self.stems < STEMS && flags & (flag::NEGATION | flag::WAITING) == 0 {
+                signature.stems[self.stems] = stem;
+                self.stems += 1;
+            }
             let mixed = mix(u64::from(stem));
             signature.content = signature.content.wrapping_add(mixed);
             if let Some(word) = self.waiting.take() {
@@ -139,6 +160,19 @@ mod tests {
     }
 
     #[test]
+    fn a_word_is_replaced_where_both_say_what_the_other_does_not() {
+        let replaces = |one: &str, other: &str| {
+            let (one, other) = (signature(one), signature(other));
+            assert_eq!(one.replaces_a_word(&other), other.replaces_a_word(&one));
+            one.replaces_a_word(&other)
+        };
+        assert!(replaces("translate invoice 10423 to French", "translate invoice 10423 to German"));
+        assert!(replaces("Is shipment 12345 to Iceland late?", "Is shipment 12345 to Norway late?"));
+        assert!(!replaces("cancel my order", "please cancel the orders today") && !replaces("", "cancel"));
+        assert!(!replaces("is it late", "is it late"));
+    }
+
+    #[test]
     fn other_persons_are_meant() {
         let differ = |one: &str, other: &str| signature(one).means_others(&signature(other));
         for (one, other) in [
@@ -171,6 +205,6 @@ mod tests {
 
     #[test]
     fn it_is_small() {
-        assert!(size_of::<LexicalSignature>() <= 128);
+        assert!(size_of::<LexicalSignature>() <= 192);
     }
 }
