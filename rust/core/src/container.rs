@@ -152,11 +152,11 @@ pub fn write(path: &Path, kind: &str, schema: u32, embedder: &str, sections: &[S
     written.map_err(|fault| cannot_write(path, fault))
 }
 
-/// [`write`] of a file with one small section, and one that `fill` writes piece by piece, so that it never stands in memory
+/// [`write()`] of a file with one small section, and one that `fill` writes piece by piece, so that it never stands in memory
 /// as a whole.
 ///
 /// # Errors
-/// `IndexFile`, as for [`write`].
+/// `IndexFile`, as for [`write()`].
 pub fn write_stream(
     path: &Path,
     (kind, schema, embedder): (&str, u32, &str),
