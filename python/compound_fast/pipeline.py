@@ -97,10 +97,12 @@ class Pipeline:
             yield visit.streamed(answer, self._shelf.keep)
 
     async def aclose(self) -> None:
-        """Close the running event loop's connections, and the ledger's file."""
+        """Close the running event loop's connections, the ledger's file, and the cache, whose folder is free then."""
         for provider in self._providers.values():
             await provider.aclose()
         self.ledger.close()
+        if self.cache is not None:
+            self.cache.close()
 
     async def __aenter__(self) -> Self:
         return self

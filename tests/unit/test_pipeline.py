@@ -13,6 +13,7 @@ from compound_fast._core import ManualClock
 from compound_fast.config import Config
 from compound_fast.errors import (
     CacheError,
+    CacheLockedError,
     NoCandidateError,
     ProviderStatusError,
     TextError,
@@ -318,3 +319,19 @@ async def test_more_answers_than_a_server_gives_are_refused(pipeline):
     """The simulated provider answers 400, as a real one does."""
     with pytest.raises(ProviderStatusError, match=r"n=129 is outside 1\.\.128"):
         await pipeline.complete(body(n=129, model="sim-weak"))
+
+
+async def test_a_closed_pipeline_leaves_its_cache_folder_to_the_next_one(default_values, tmp_path):
+    """What one pipeline stored in a folder the next one serves; the folder is locked while one is open."""
+    values = copy.deepcopy(default_values)
+    values["cache"]["path"] = str(tmp_path / "cache")
+    config = Config.from_mapping(values)
+
+    async with Pipeline.from_config(config) as first:
+        await first.complete(QUESTION)
+        with pytest.raises(CacheLockedError):
+            Pipeline.from_config(config)
+    async with Pipeline.from_config(config) as second:
+        answer = await second.complete(QUESTION)
+
+    assert answer.compound.served_from == "exact"
