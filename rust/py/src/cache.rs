@@ -1,20 +1,19 @@
-//! `Cache` and `CacheHit`.
+//! `Cache`.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use compound_fast_core::cache::{
-    Cache, CacheConfig, DiskConfig, Explanation, Guard, Hit, Listed, PutOptions, Selection,
-};
+use compound_fast_core::cache::{Cache, CacheConfig, DiskConfig, Explanation, Guard, PutOptions, Selection};
 use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::error::{Error, ErrorKind};
 use compound_fast_core::features::Analysis;
 use compound_fast_core::store::eviction::Policy;
 use compound_fast_core::store::{Answer, Form};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::PyDict;
 
+use crate::cache_entry::{PyCacheEntry, PyCacheHit, decimal, hex};
 use crate::clock::PyManualClock;
 use crate::errors::OrRaise;
 use crate::fork::{self, Inside};
@@ -243,170 +242,6 @@ impl PyCache {
     }
 }
 
-/// An entry found, with its response as the bytes that were stored.
-#[pyclass(name = "CacheHit", module = "compound_fast._core", frozen)]
-pub struct PyCacheHit {
-    pub hit: Hit,
-}
-
-#[pymethods]
-impl PyCacheHit {
-    #[getter]
-    fn kind(&self) -> &'static str {
-        self.hit.kind.name()
-    }
-
-    #[getter]
-    pub fn response<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.hit.answer().response)
-    }
-
-    #[getter]
-    fn text(&self) -> Option<String> {
-        self.hit.answer().text()
-    }
-
-    #[getter]
-    fn form(&self) -> &'static str {
-        self.hit.answer().form.name()
-    }
-
-    #[getter]
-    fn similarity(&self) -> f64 {
-        decimal(self.hit.similarity)
-    }
-
-    #[getter]
-    fn entry_id(&self) -> String {
-        hex(self.hit.entry_id())
-    }
-
-    #[getter]
-    fn age_s(&self) -> f64 {
-        self.hit.age_ms as f64 / 1e3
-    }
-
-    #[getter]
-    fn model(&self) -> &str {
-        &self.hit.answer().model
-    }
-
-    #[getter]
-    fn input_tokens(&self) -> u32 {
-        self.hit.answer().input_tokens
-    }
-
-    #[getter]
-    fn output_tokens(&self) -> u32 {
-        self.hit.answer().output_tokens
-    }
-
-    #[getter]
-    fn cost_nano_usd(&self) -> Option<u64> {
-        self.hit.answer().cost_nano_usd
-    }
-
-    #[getter]
-    pub fn reasons(&self) -> Vec<String> {
-        self.hit.reasons()
-    }
-}
-
-/// An entry, seen on a walk through the cache.
-#[pyclass(name = "CacheEntry", module = "compound_fast._core", frozen)]
-pub struct PyCacheEntry {
-    listed: Listed,
-}
-
-#[pymethods]
-impl PyCacheEntry {
-    #[getter]
-    fn entry_id(&self) -> String {
-        hex(self.listed.entry.id)
-    }
-
-    #[getter]
-    fn request<'py>(&self, py: Python<'py>) -> Option<Bound<'py, PyBytes>> {
-        let request = &self.listed.entry.origin.request;
-        (!request.is_empty()).then(|| PyBytes::new(py, request))
-    }
-
-    #[getter]
-    fn response<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
-        PyBytes::new(py, &self.listed.entry.answer.response)
-    }
-
-    #[getter]
-    fn form(&self) -> &'static str {
-        self.listed.entry.answer.form.name()
-    }
-
-    #[getter]
-    fn model(&self) -> &str {
-        &self.listed.entry.answer.model
-    }
-
-    #[getter]
-    fn input_tokens(&self) -> u32 {
-        self.listed.entry.answer.input_tokens
-    }
-
-    #[getter]
-    fn output_tokens(&self) -> u32 {
-        self.listed.entry.answer.output_tokens
-    }
-
-    #[getter]
-    fn cost_nano_usd(&self) -> Option<u64> {
-        self.listed.entry.answer.cost_nano_usd
-    }
-
-    #[getter]
-    fn tenant(&self) -> &str {
-        &self.listed.entry.origin.tenant
-    }
-
-    #[getter]
-    fn namespace(&self) -> &str {
-        &self.listed.entry.origin.namespace
-    }
-
-    #[getter]
-    fn writer(&self) -> &str {
-        &self.listed.entry.origin.writer
-    }
-
-    #[getter]
-    fn sources(&self) -> Vec<&str> {
-        self.listed.entry.origin.sources.iter().map(|source| &**source).collect()
-    }
-
-    #[getter]
-    fn tags(&self) -> Vec<&str> {
-        self.listed.entry.origin.tags.iter().map(|tag| &**tag).collect()
-    }
-
-    #[getter]
-    fn age_s(&self) -> f64 {
-        self.listed.age_ms as f64 / 1e3
-    }
-
-    #[getter]
-    fn born_ms(&self) -> u64 {
-        self.listed.entry.born_ms
-    }
-
-    #[getter]
-    fn expires_ms(&self) -> Option<u64> {
-        Some(self.listed.entry.expires_ms).filter(|&expires_ms| expires_ms != u64::MAX)
-    }
-
-    #[getter]
-    fn bytes(&self) -> usize {
-        self.listed.bytes
-    }
-}
-
 /// Has a thread of its own do what is due, once in [`DUE`], until the cache is gone or has left its folder.
 ///
 /// It stands here and not in the core for the gate: a fork waits until the thread is outside, as it waits for all others.
@@ -428,15 +263,6 @@ fn tend(cache: &Arc<Cache>) -> Result<(), Error> {
 
 /// How long what was acknowledged may wait for the disk: what a power cut may take, where the cache is not synchronous.
 const DUE: Duration = Duration::from_secs(1);
-
-/// A cosine as it was meant: 0.95 and not 0.949999988079071.
-fn decimal(cosine: f32) -> f64 {
-    (f64::from(cosine) * 1e6).round() / 1e6
-}
-
-fn hex(id: u128) -> String {
-    format!("{id:032x}")
-}
 
 /// A number of seconds in whole milliseconds. A time to live is more than 0; an age may be 0.
 fn to_ms(name: &str, seconds: f64) -> Result<u64, Error> {

@@ -6,7 +6,8 @@ use compound_fast_core::engine::{Decision, Engine, Outcome};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 
-use crate::cache::{PyCache, PyCacheHit};
+use crate::cache::PyCache;
+use crate::cache_entry::PyCacheHit;
 use crate::errors::OrRaise;
 use crate::gil;
 use crate::request::PyRequest;

@@ -1,6 +1,7 @@
 //! `compound_fast._core`: thin binding functions that convert, call the core and map the error. One file a noun.
 
 mod cache;
+mod cache_entry;
 mod clock;
 mod embed;
 mod engine;
@@ -21,7 +22,9 @@ mod _core {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
-    use super::cache::{PyCache, PyCacheEntry, PyCacheHit};
+    use super::cache::PyCache;
+    #[pymodule_export]
+    use super::cache_entry::{PyCacheEntry, PyCacheHit};
     #[pymodule_export]
     use super::clock::PyManualClock;
     #[pymodule_export]
