@@ -68,7 +68,7 @@ def check_number(name: str, value: object, *, least: float, most: float, remedy:
 
 
 def check_path(name: str, value: object) -> str | None:
-    """Return the path `value` as text; None stays None.
+    """Return the path `value` as text, ``~`` read as the home folder; None stays None.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def check_path(name: str, value: object) -> str | None:
     """
     if value is None:
         return None
-    path = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    path = os.path.expanduser(os.fspath(value)) if isinstance(value, (str, os.PathLike)) else None
     if not isinstance(path, str) or not path or not is_text(path):
         raise ConfigError(f"{name}={shown(value)} is no path; give a str or an os.PathLike")
     return path

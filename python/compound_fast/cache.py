@@ -8,7 +8,7 @@ amounts and dates.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from compound_fast import _core
 from compound_fast._arguments import LARGEST_CACHE_BYTES, check_number, check_path, check_text, is_number, shown
@@ -16,7 +16,7 @@ from compound_fast._cache_answers import Hit, check_age, check_ttl, log_fault, t
 from compound_fast._cache_calls import Calls, Served
 from compound_fast._cache_entries import CacheEntry, Entries, check_names
 from compound_fast._cache_flight import Flights
-from compound_fast.errors import ConfigError
+from compound_fast.errors import CacheError, ConfigError
 from compound_fast.request import to_request
 
 if TYPE_CHECKING:
@@ -30,6 +30,16 @@ if TYPE_CHECKING:
     from compound_fast.types import ChatCompletion, JsonObject
 
 __all__ = ["CacheEntry", "Hit", "SemanticCache", "Served"]
+
+
+class _Closed:
+    """Stands in the place of the core of a closed cache."""
+
+    def __getattr__(self, name: str) -> NoReturn:
+        raise CacheError("the cache is closed; make a new one")
+
+    def __len__(self) -> NoReturn:
+        raise CacheError("the cache is closed; make a new one")
 
 
 class SemanticCache(Calls, Entries):
@@ -127,6 +137,7 @@ class SemanticCache(Calls, Entries):
         if clock is not None and not isinstance(clock, _core.ManualClock):
             raise ConfigError(f"clock={shown(clock)} is no ManualClock; leave it out for the system's clock")
         self._flights = Flights()
+        self._is_closed = False
         self._core = _core.Cache(
             max_bytes=max_bytes,
             ttl_s=check_ttl(ttl_s),
@@ -348,12 +359,17 @@ class SemanticCache(Calls, Entries):
     def close(self) -> None:
         """Let go of every entry, and of the folder, which keeps them. What was acknowledged is on the disk then.
 
+        Any other call is a `CacheError` from then on.
+
         Raises
         ------
         CacheError
             If the disk refused.
         """
-        self._core.close()
+        if not self._is_closed:
+            self._is_closed = True
+            self._core, core = cast("_core.Cache", _Closed()), self._core
+            core.close()
 
     def __enter__(self) -> Self:
         return self

@@ -70,8 +70,9 @@ def intent(tokens: list[str]) -> dict[str, Any]:
         orders += is_in("imperatives", token) and (place == 0 or is_in("openers", after))
         place, after = place + 1, token
     for at, word in enumerate(words):
-        if is_in("questions", word) and word.lower() in ASKING:
-            kind = ASKING[word.lower()]
+        asking = re.sub("['\u2019]s$", "", word.lower())
+        if is_in("questions", word) and asking in ASKING:
+            kind = ASKING[asking]
             then = words[at + 1].lower() if at + 1 < len(words) else ""
             if kind == "how":
                 kind = {"many": "how_many", "much": "how_many", "long": "when", "often": "when"}.get(then, "how")

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from decimal import Decimal
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -371,3 +372,39 @@ def test_what_is_asked_often_survives_a_burst_except_under_lru(eviction: Literal
     hits = [hit is not None for hit in cache.get_many([f"often {number}" for number in range(20)])]
     assert all(hits) == survives
     assert cache.stats()["bytes"] <= 300_000
+
+
+@pytest.mark.parametrize("use", ["get", "put", "len", "stats", "invalidate", "again"])
+def test_a_closed_cache_says_so(tmp_path: Path, use: str) -> None:
+    """What is put after close() would be gone with the process; closing twice is fine."""
+    cache = cf.SemanticCache(path=tmp_path / "cache")
+    cache.put("hi", "there")
+    cache.close()
+    calls = {
+        "get": lambda: cache.get("hi"),
+        "put": lambda: cache.put("hi", "there"),
+        "len": lambda: len(cache),
+        "stats": cache.stats,
+        "invalidate": lambda: cache.invalidate(tag="x"),
+    }
+
+    if use == "again":
+        cache.close()
+    else:
+        with pytest.raises(cf.CacheError, match="closed"):
+            calls[use]()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_the_files_of_a_cache_are_their_owners_alone(tmp_path: Path) -> None:
+    """Prompts and answers stand in them, in a folder that may have been there before."""
+    folder = tmp_path / "shared"
+    folder.mkdir(mode=0o755)
+    with cf.SemanticCache(path=folder) as cache:
+        cache.put("my secret", "yours")
+    with cf.SemanticCache(path=folder) as cache:
+        assert cache.get("my secret") is not None
+
+    held = {path.name: path.stat().st_mode & 0o077 for path in folder.iterdir() if path.name != "lock"}
+    assert held
+    assert not any(held.values()), held

@@ -59,6 +59,8 @@ def replay(
     Example: compound-fast replay traffic.jsonl --config compound.yaml --report out.html
     """
     config = choose_config(config_path, base_url=base_url, model=model)
+    # In memory whatever the file says: a replay neither finds what others stored nor leaves its answers to them.
+    config = replace(config, cache=replace(config.cache, path=None))
     if report is not None and not report.absolute().parent.is_dir():
         raise ConfigError(f"--report {report}: there is no folder {report.parent}; make it first")
     one = Replay(config=config, limit=limit, strict=strict)

@@ -137,7 +137,7 @@ pub type Section<'a> = (&'a str, Vec<&'a [u8]>);
 pub fn write(path: &Path, kind: &str, schema: u32, embedder: &str, sections: &[Section<'_>]) -> Result<()> {
     let listed: Vec<Listed<'_>> = sections.iter().map(|(name, pieces)| listed(name, pieces)).collect();
     let header = header(kind, schema, embedder, &listed);
-    let written = appear(path, |file| {
+    let written = appear(path, Readers::Usual, |file| {
         file.write_all(&header)?;
         let mut at = header.len();
         for (_, pieces) in sections {
@@ -166,7 +166,7 @@ pub fn write_stream(
 ) -> Result<()> {
     let first = listed(small, &[small_bytes]);
     let header_of = |len: u64, checksum: u32| header(kind, schema, embedder, &[first, (large, len, checksum)]);
-    let written = appear(path, |file| {
+    let written = appear(path, Readers::Owner, |file| {
         // The header is as long whatever stands in it; it comes last, for only then are length and checksum known.
         let blank = header_of(0, 0);
         file.write_all(&blank)?;
@@ -190,7 +190,7 @@ pub fn write_stream(
 /// # Errors
 /// The system's.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    appear(path, |file| file.write_all(bytes))
+    appear(path, Readers::Owner, |file| file.write_all(bytes))
 }
 
 /// Counts what goes through it.
@@ -213,12 +213,28 @@ impl Write for Sink<'_> {
     }
 }
 
+/// Who may read a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Readers {
+    /// Whom the umask lets: vectors and ids.
+    Usual,
+    /// Its owner: prompts, answers and a key.
+    Owner,
+}
+
 /// Writes a file under a temporary name, syncs it, and gives it its own.
-fn appear(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+fn appear(path: &Path, readers: Readers, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = Path::new(&temporary);
-    let written = File::create(temporary)
+    let mut options = File::options();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    if readers == Readers::Owner {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    }
+    let written = options
+        .open(temporary)
         .and_then(|mut file| write(&mut file).and_then(|()| file.sync_all()))
         .and_then(|()| fs::rename(temporary, path))
         .and_then(|()| sync_folder(path));

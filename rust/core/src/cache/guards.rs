@@ -17,6 +17,9 @@ pub enum Guard {
     Order,
     /// Each has a content word that the other one lacks: "translate it to French", "translate it to German".
     Word,
+    /// One asks why, when, who, where, how many or whether, and the other something else: "my card is blocked", "is my card
+    /// blocked?".
+    Question,
     /// The two mean other persons: "what is my name", "what is your name".
     Person,
     /// One waits for what the other asks for: "I'm waiting for a refund of $5", "refund $5".
@@ -34,6 +37,7 @@ impl Guard {
             Self::Direction => "direction",
             Self::Order => "order",
             Self::Word => "word",
+            Self::Question => "question",
             Self::Person => "person",
             Self::Waiting => "waiting",
             Self::MarkedWrong => "marked_wrong",
@@ -77,6 +81,8 @@ pub fn refuse(one: &LexicalSignature, other: &LexicalSignature) -> Option<Guard>
         Some(Guard::Direction)
     } else if one.is_rearranged(other) {
         Some(Guard::Order)
+    } else if one.asks != other.asks {
+        Some(Guard::Question)
     } else if one.means_others(other) {
         Some(Guard::Person)
     } else if one.replaces_a_word(other) {
@@ -143,6 +149,16 @@ mod tests {
     fn another_word_in_place_of_one_is_refused() {
         assert_eq!(refused("translate it to French", "translate it to German"), Some(Guard::Word));
         assert_eq!(refused("cancel my order", "cancel my order today"), None);
+    }
+
+    #[test]
+    fn another_question_is_refused() {
+        assert_eq!(refused("My card is blocked", "Is my card blocked?"), Some(Guard::Question));
+        assert_eq!(refused("cancel order 10423", "why did you cancel order 10423"), Some(Guard::Question));
+        for same in ["can I cancel order 10423?", "how do I cancel order 10423", "please cancel the order 10423"] {
+            assert_eq!(refused("cancel order 10423", same), None, "{same}");
+        }
+        assert_eq!(refused("Where's my order?", "where is my order"), None);
     }
 
     #[test]

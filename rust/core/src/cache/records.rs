@@ -95,9 +95,18 @@ pub(super) fn read(payload: &[u8]) -> Option<Record> {
 fn signature(writer: &mut Writer, signature: &LexicalSignature) {
     // Taken apart, so that a field that is new does not compile before it is written here. What the fields mean may change
     // all the same: `durable::meaning` notices.
-    let LexicalSignature { is_negated, is_waiting, antonym_sides, directions, content, arrangement, stems, persons } =
-        signature;
-    writer.u8(u8::from(*is_negated) | u8::from(*is_waiting) << 1);
+    let LexicalSignature {
+        is_negated,
+        asks,
+        is_waiting,
+        antonym_sides,
+        directions,
+        content,
+        arrangement,
+        stems,
+        persons,
+    } = signature;
+    writer.u8(u8::from(*is_negated) | u8::from(*is_waiting) << 1 | asks << 2);
     writer.u128(*antonym_sides);
     for direction in directions {
         writer.u64(*direction);
@@ -125,6 +134,7 @@ fn read_signature(reader: &mut Reader<'_>) -> Option<LexicalSignature> {
     Some(LexicalSignature {
         is_negated: flags & 1 != 0,
         is_waiting: flags & 2 != 0,
+        asks: flags >> 2,
         antonym_sides,
         directions,
         content,

@@ -21,6 +21,8 @@ pub struct CacheStats {
     pub refused_order: u64,
     /// Neighbours refused because one word stands for another.
     pub refused_word: u64,
+    /// Neighbours refused because they ask another kind of question.
+    pub refused_question: u64,
     /// Neighbours refused because they mean other persons.
     pub refused_person: u64,
     /// Neighbours refused because one asks for what the other waits for.
@@ -64,6 +66,7 @@ impl CacheStats {
             Guard::Direction => self.refused_direction += 1,
             Guard::Order => self.refused_order += 1,
             Guard::Word => self.refused_word += 1,
+            Guard::Question => self.refused_question += 1,
             Guard::Person => self.refused_person += 1,
             Guard::Waiting => self.refused_waiting += 1,
             Guard::MarkedWrong => self.refused_marked_wrong += 1,
@@ -71,7 +74,7 @@ impl CacheStats {
     }
 
     /// Every counter with its name, misses included.
-    pub fn named(&self) -> [(&'static str, u64); 25] {
+    pub fn named(&self) -> [(&'static str, u64); 26] {
         [
             ("lookups", self.lookups),
             ("exact_hits", self.exact_hits),
@@ -82,6 +85,7 @@ impl CacheStats {
             ("refused_direction", self.refused_direction),
             ("refused_order", self.refused_order),
             ("refused_word", self.refused_word),
+            ("refused_question", self.refused_question),
             ("refused_person", self.refused_person),
             ("refused_waiting", self.refused_waiting),
             ("refused_marked_wrong", self.refused_marked_wrong),

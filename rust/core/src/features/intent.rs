@@ -60,6 +60,7 @@ impl QuestionType {
     }
 
     fn of(word: &str) -> Self {
+        let word = ["'s", "’s"].iter().find_map(|is| word.strip_suffix(is)).unwrap_or(word);
         let is = |other: &str| word.eq_ignore_ascii_case(other);
         match word.len() {
             3 if is("who") => Self::Who,
@@ -117,7 +118,8 @@ pub struct Intent {
     words: usize,
     /// Words of the sentence so far.
     place: usize,
-    opens_with_question: bool,
+    /// Flags of the first word.
+    opening: u32,
     first_kind: QuestionType,
     /// Whether the word before was "how".
     after_how: bool,
@@ -131,7 +133,7 @@ impl Intent {
     #[inline]
     pub fn word<'a>(&mut self, word: impl Fn() -> &'a str, flags: u32) {
         if self.words == 0 {
-            self.opens_with_question = flags & flag::QUESTION != 0;
+            self.opening = flags;
         }
         if self.after_how && self.first_kind == QuestionType::How {
             let is = |other: &str| word().eq_ignore_ascii_case(other);
@@ -162,15 +164,30 @@ impl Intent {
 
     /// Whether the first word opens a question.
     pub fn opens_with_question(&self) -> bool {
-        self.opens_with_question
+        self.opening & flag::QUESTION != 0
     }
 
     /// How the text asks.
     pub fn question_type(&self, has_mark: bool) -> QuestionType {
         match self.first_kind {
-            QuestionType::None if has_mark || self.opens_with_question => QuestionType::YesNo,
-            kind if has_mark || self.opens_with_question => kind,
+            QuestionType::None if has_mark || self.opens_with_question() => QuestionType::YesNo,
+            kind if has_mark || self.opens_with_question() => kind,
             _ => QuestionType::None,
+        }
+    }
+
+    /// What is asked for, as a number: the same for an order, "can you", "how do I" and "what", for people ask for one thing
+    /// in each of these forms; others for "why", "when", "who", "where", "how many", and for what is answered by yes or no.
+    /// "So where is it" asks where, with or without a mark.
+    pub fn asks(&self) -> u8 {
+        match self.first_kind {
+            QuestionType::None if self.opening & (flag::QUESTION | flag::MODAL) == flag::QUESTION => 1,
+            QuestionType::Why => 2,
+            QuestionType::When => 3,
+            QuestionType::Who => 4,
+            QuestionType::Where => 5,
+            QuestionType::HowMany => 6,
+            _ => 0,
         }
     }
 

@@ -266,7 +266,8 @@ impl<'a> Reader<'a> {
         features.maths_signs = found.maths_signs;
         features.foreign = if letters == 0 { 0.0 } else { found.foreign_bytes as f32 / letters as f32 };
         features.signs.insert_str(0, &found.signs.finish());
-        features.signature = signature.finish(features.negations % 2 == 1, features.antonym_sides);
+        let asks = intent.asks();
+        features.signature = signature.finish(features.negations % 2 == 1, features.antonym_sides, asks);
         features
     }
 }

@@ -13,6 +13,8 @@ const STEMS: usize = 16;
 pub struct LexicalSignature {
     /// Whether the text holds an odd number of negations.
     pub is_negated: bool,
+    /// What kind of question it is, as `Intent::asks` has it.
+    pub asks: u8,
     /// Whether the text waits for something ("I'm waiting for", "I expect") instead of asking for it.
     pub is_waiting: bool,
     /// Sides of antonym pairs.
@@ -126,9 +128,9 @@ impl Builder {
     }
 
     /// The signature.
-    pub fn finish(self, is_negated: bool, antonym_sides: u128) -> LexicalSignature {
+    pub fn finish(self, is_negated: bool, antonym_sides: u128, asks: u8) -> LexicalSignature {
         let arrangement = self.signature.arrangement.wrapping_add(self.sequence);
-        LexicalSignature { is_negated, antonym_sides, arrangement, ..self.signature }
+        LexicalSignature { is_negated, asks, antonym_sides, arrangement, ..self.signature }
     }
 }
 
