@@ -235,7 +235,7 @@ impl Codec {
     /// An estimate is the product with the code, `x - l` for a row `x`. The part of `l` along `x` takes the similarity
     /// with it, and the rest meets only what of the query is across `x`: by Cauchy and Schwarz the error is at most
     /// `along * c + distance * sqrt(1 - c^2)`, and what the rounding of the query adds. That always holds; where `l` has
-    /// no direction, five deviations are far less (a scan of 10,000 takes half the time).
+    /// no direction, five deviations are far less.
     pub fn least(&self, query: &Query, loss: Loss, similarity: f32) -> f32 {
         let rounded = query.residual * (1.0 + loss.distance) + 1e-5;
         let certain = if similarity <= 0.0 {
