@@ -373,11 +373,11 @@ async def test_leaving_a_stream_closes_it_upstream_and_books_what_came(loopback)
         assert await asyncio.to_thread(loopback.hung_up.wait, 2)
         waited_s = time.monotonic() - started
         totals = pipeline.ledger.totals()
+        assert len(pipeline.cache) == 0
 
     assert waited_s < 0.5
     assert totals["models"]["small"]["output_tokens"] == 3
     assert totals["cost_nano_usd"] > 0
-    assert len(pipeline.cache) == 0
 
 
 async def test_a_stream_with_small_writes_is_not_held_back(loopback):
