@@ -111,9 +111,18 @@ impl State {
 
     /// The nearest live entries of the probe's partition, each with the guard that refuses it.
     pub(super) fn neighbours(&self, probe: &Probe, floor: f32, now: Now) -> Vec<(Slot, Candidate)> {
+        self.judged(probe, self.nearest(probe, floor), now)
+    }
+
+    /// The nearest rows of the probe's partition, expired ones among them.
+    fn nearest(&self, probe: &Probe, floor: f32) -> Vec<Neighbour> {
         let Some(index) = self.partitions.get(&probe.partition) else { return Vec::new() };
         // A vector without direction (no word that the embedder knows) has no neighbours.
-        let found = index.search(&probe.vector, CANDIDATES, floor).unwrap_or_default();
+        index.search(&probe.vector, CANDIDATES, floor).unwrap_or_default()
+    }
+
+    /// The live ones of rows found, each with the guard that refuses it.
+    fn judged(&self, probe: &Probe, found: Vec<Neighbour>, now: Now) -> Vec<(Slot, Candidate)> {
         let with_entry = |neighbour: Neighbour| {
             let slot = Slot::try_from(neighbour.id).ok()?;
             let entry = self.store.get(slot).filter(|entry| now.is_live(entry))?;
@@ -133,15 +142,14 @@ impl State {
     /// [`State::neighbours`], after the expired ones among them have been removed.
     pub(super) fn candidates(&mut self, probe: &Probe, now: Now, dropped: &mut Dropped) -> Vec<(Slot, Candidate)> {
         loop {
-            let Some(index) = self.partitions.get(&probe.partition) else { return Vec::new() };
-            let found = index.search(&probe.vector, CANDIDATES, probe.threshold).unwrap_or_default();
+            let found = self.nearest(probe, probe.threshold);
             let expired: Vec<Slot> = found
                 .iter()
                 .filter_map(|neighbour| Slot::try_from(neighbour.id).ok())
                 .filter(|&slot| !self.is_live(slot, now))
                 .collect();
             if expired.is_empty() {
-                return self.neighbours(probe, probe.threshold, now);
+                return self.judged(probe, found, now);
             }
             for slot in expired {
                 self.expire(slot, dropped);
