@@ -171,27 +171,27 @@ impl PyFeatures {
 
     #[getter]
     fn lines(&self) -> u32 {
-        self.shape().layout.lines
+        self.analysis.request().layout().lines
     }
 
     #[getter]
     fn paragraphs(&self) -> u32 {
-        self.shape().layout.paragraphs
+        self.analysis.request().layout().paragraphs
     }
 
     #[getter]
     fn list_items(&self) -> u32 {
-        self.shape().layout.list_items
+        self.analysis.request().layout().list_items
     }
 
     #[getter]
     fn table_rows(&self) -> u32 {
-        self.shape().layout.table_rows
+        self.analysis.request().layout().table_rows
     }
 
     #[getter]
     fn headings(&self) -> u32 {
-        self.shape().layout.headings
+        self.analysis.request().layout().headings
     }
 
     #[getter]
@@ -357,7 +357,7 @@ impl PyFeatures {
 
     fn vector<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f32>>> {
         let tokens = self.tokens(py)?;
-        Ok(self.read().vector(&self.shape(), tokens).into_pyarray(py))
+        Ok(self.read().vector(&self.shape(), self.analysis.request().layout(), tokens).into_pyarray(py))
     }
 
     #[staticmethod]

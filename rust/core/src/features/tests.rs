@@ -123,7 +123,8 @@ fn nothing_is_found_in_nothing() {
 #[test]
 fn the_vector_follows_the_schema() {
     let names = schema();
-    let vector = Features::of_text("Refund $5!").vector(&crate::request::Shape::default(), 0);
+    let vector =
+        Features::of_text("Refund $5!").vector(&crate::request::Shape::default(), crate::request::Layout::default(), 0);
 
     assert_eq!(names.len(), vector.len());
     let at = |name: &str| vector[names.iter().position(|known| known == name).unwrap()];

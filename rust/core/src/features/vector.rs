@@ -1,7 +1,7 @@
 //! Features as numbers in a fixed order, for training.
 
 use super::{Features, QuestionType, SlotKind, Task};
-use crate::request::Shape;
+use crate::request::{Layout, Shape};
 
 /// Rises whenever a name, its meaning or its place in [`schema`] changes.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -9,7 +9,7 @@ pub const SCHEMA_VERSION: u32 = 2;
 /// The names of [`Features::vector`], in order.
 pub fn schema() -> Vec<String> {
     let mut names = Vec::new();
-    Features::default().each(&Shape::default(), 0, |name, _| names.push(name.to_owned()));
+    Features::default().each(&Shape::default(), Layout::default(), 0, |name, _| names.push(name.to_owned()));
     names
 }
 
@@ -17,13 +17,13 @@ impl Features {
     /// All numbers, in the order of [`schema`]. Counts are as they are, facts 0 or 1.
     ///
     /// What a request leaves to the model's default counts as that default: a temperature of 1, one sample.
-    pub fn vector(&self, shape: &Shape, tokens: u32) -> Vec<f32> {
+    pub fn vector(&self, shape: &Shape, layout: Layout, tokens: u32) -> Vec<f32> {
         let mut values = Vec::with_capacity(80);
-        self.each(shape, tokens, |_, value| values.push(value));
+        self.each(shape, layout, tokens, |_, value| values.push(value));
         values
     }
 
-    fn each(&self, shape: &Shape, tokens: u32, mut give: impl FnMut(&str, f32)) {
+    fn each(&self, shape: &Shape, layout: Layout, tokens: u32, mut give: impl FnMut(&str, f32)) {
         let fact = |is_so: bool| f32::from(u8::from(is_so));
         for (name, count) in [
             ("chars", self.chars),
@@ -49,11 +49,11 @@ impl Features {
         give("foreign", self.foreign);
         for (name, count) in [
             ("tokens", tokens),
-            ("lines", shape.layout.lines),
-            ("paragraphs", shape.layout.paragraphs),
-            ("list_items", shape.layout.list_items),
-            ("table_rows", shape.layout.table_rows),
-            ("headings", shape.layout.headings),
+            ("lines", layout.lines),
+            ("paragraphs", layout.paragraphs),
+            ("list_items", layout.list_items),
+            ("table_rows", layout.table_rows),
+            ("headings", layout.headings),
             ("turns", shape.turns),
             ("user_turns", shape.user_turns),
             ("assistant_turns", shape.assistant_turns),

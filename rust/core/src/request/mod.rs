@@ -10,6 +10,7 @@ mod fingerprint;
 mod shape;
 
 use std::hash::Hasher;
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value};
 use siphasher::sip::SipHasher13;
@@ -50,6 +51,7 @@ pub struct Request {
     identity: Vec<u8>,
     context: Vec<u8>,
     shape: Shape,
+    layout: OnceLock<Layout>,
 }
 
 impl Request {
@@ -85,10 +87,9 @@ impl Request {
         }
 
         let mut reader = Reader::default();
-        let asked = messages.iter().rposition(|message| message["role"] == "user");
-        reader.messages(messages, asked)?;
+        reader.messages(messages)?;
         reader.parameters(&fields);
-        let shape = Shape::read(&fields, messages, asked);
+        let shape = Shape::read(&fields, messages);
         let mut identity = Vec::with_capacity(tenant.len() + namespace.len() + model.len() + 24);
         for part in [tenant, namespace, &model] {
             identity.extend_from_slice(&(part.len() as u64).to_le_bytes());
@@ -102,6 +103,7 @@ impl Request {
             identity,
             context: reader.context,
             shape,
+            layout: OnceLock::new(),
             model,
             body,
         })
@@ -142,6 +144,11 @@ impl Request {
         self.shape
     }
 
+    /// How the last user turn is laid out, as it was typed. Found when first asked for: no step of the path does.
+    pub fn layout(&self) -> Layout {
+        *self.layout.get_or_init(|| Layout::of_body(&self.body))
+    }
+
     /// Who asks, of which model: canonical bytes.
     pub fn identity(&self) -> &[u8] {
         &self.identity
@@ -176,7 +183,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn messages(&mut self, messages: &[Value], asked: Option<usize>) -> Result<()> {
+    fn messages(&mut self, messages: &[Value]) -> Result<()> {
+        let asked = messages.iter().rposition(|message| message["role"] == "user");
         let mut scratch = String::new();
         for (position, message) in messages.iter().enumerate() {
             let Value::Object(fields) = message else {

@@ -37,8 +37,6 @@ pub struct Shape {
     pub top_p: Option<f32>,
     /// Answers asked for (`n`).
     pub samples: Option<u32>,
-    /// How the last user turn is laid out, as it was typed.
-    pub layout: Layout,
 }
 
 /// How a text is laid out. Only what is typed has a layout: the canonical form folds most white space.
@@ -58,18 +56,15 @@ pub struct Layout {
 
 impl Shape {
     /// Reads a body whose `messages` are objects with known roles.
-    pub(super) fn read(fields: &Map<String, Value>, messages: &[Value], asked: Option<usize>) -> Self {
+    pub(super) fn read(fields: &Map<String, Value>, messages: &[Value]) -> Self {
         let mut shape = Self { turns: count(messages.len()), ..Self::default() };
-        for (position, message) in messages.iter().enumerate() {
+        for message in messages {
             let content = &message["content"];
             match message["role"].as_str() {
                 Some("user") => shape.user_turns += 1,
                 Some("assistant") => shape.assistant_turns += 1,
                 Some("tool" | "function") => shape.tool_turns += 1,
                 _ => each_text(content, |text| shape.system_chars += count(text.chars().count())),
-            }
-            if Some(position) == asked {
-                each_text(content, |text| shape.layout.add(text));
             }
             shape.tool_calls += message["tool_calls"].as_array().map_or(0, |calls| count(calls.len()));
             shape.tool_calls += u32::from(message["function_call"].is_object());
@@ -103,6 +98,17 @@ impl Shape {
 }
 
 impl Layout {
+    /// How the last user turn of a body is laid out, which is read for it once more; nothing where there is none.
+    pub(super) fn of_body(body: &[u8]) -> Self {
+        let mut layout = Self::default();
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let messages = body["messages"].as_array().map_or(&[][..], Vec::as_slice);
+        if let Some(asked) = messages.iter().rfind(|message| message["role"] == "user") {
+            each_text(&asked["content"], |text| layout.add(text));
+        }
+        layout
+    }
+
     /// Adds a text, or a further part of one. About 0.3 ns a byte.
     pub fn add(&mut self, text: &str) {
         let mut is_after_gap = true;

@@ -101,10 +101,10 @@ fn the_shape_knows_roles_calls_and_sampling() {
         temperature: Some(0.25),
         top_p: Some(0.5),
         samples: Some(3),
-        layout: Layout { lines: 2, paragraphs: 1, list_items: 2, ..Layout::default() },
         ..Shape::default()
     };
     assert_eq!(request.shape(), expected);
+    assert_eq!(request.layout(), Layout { lines: 2, paragraphs: 1, list_items: 2, ..Layout::default() });
 }
 
 #[test]
@@ -123,10 +123,10 @@ fn the_shape_counts_tools_turns_and_media() {
         images: 1,
         wants_json: true,
         max_output_tokens: Some(64),
-        layout: Layout { lines: 1, paragraphs: 1, ..Layout::default() },
         ..Shape::default()
     };
     assert_eq!(request.shape(), expected);
+    assert_eq!(request.layout(), Layout { lines: 1, paragraphs: 1, ..Layout::default() });
 }
 
 #[test]
