@@ -56,7 +56,7 @@ pub struct Token {
     pub entry: u16,
     /// Flags of its entry; a word that ends in "n't" is a negation whatever the lists say.
     pub flags: u32,
-    /// A hash of a word without its ending.
+    /// A hash of a word without its ending; 0 for a stop word that gives no direction, whose stem nobody reads.
     pub stem: u32,
 }
 
@@ -240,7 +240,9 @@ impl Scanner<'_> {
             let not = if key.is_contracted_not() { flag::NEGATION } else { 0 };
             // "A or B": a capital A may be a name, and costs nothing where it is an article.
             let stop = if is_upper && key == WordKey::of("a") { flag::STOP } else { 0 };
-            self.push_token(Kind::Word, start, at, (entry, self.lexicon.flags(entry) & !stop | not, key.stem()));
+            let flags = self.lexicon.flags(entry) & !stop | not;
+            let is_read = flags & (flag::STOP | flag::DIRECTION) != flag::STOP;
+            self.push_token(Kind::Word, start, at, (entry, flags, if is_read { key.stem() } else { 0 }));
         }
         at
     }
