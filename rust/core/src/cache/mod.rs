@@ -5,6 +5,7 @@
 //! that carry the same slots and signs in the same order, and lets the guards refuse what a vector cannot tell apart.
 
 mod anchors;
+mod config;
 mod durable;
 mod found;
 mod guards;
@@ -20,6 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+pub use self::config::{CacheConfig, PutOptions};
 use self::durable::Disk;
 pub use self::durable::DiskConfig;
 pub use self::found::{Candidate, Explanation, Hit, HitKind};
@@ -36,66 +38,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Analysis, LexicalSignature};
 use crate::index::FlatIndex;
 use crate::request::FingerprintKey;
-use crate::store::eviction::Policy;
 use crate::store::{Answer, Origin};
 
 /// A body that is longer than this is not kept with its entry.
 const KEPT_REQUEST_BYTES: usize = 16 << 10;
-
-/// How a cache is made. [`Cache::new`] checks the ranges.
-#[derive(Debug, Clone)]
-pub struct CacheConfig {
-    /// Budget for everything that the cache holds, in bytes.
-    pub max_bytes: usize,
-    /// How long an answer may be served, in milliseconds from its birth; `None` = for ever.
-    pub ttl_ms: Option<u64>,
-    /// The same for requests that ask for what changes ("today", "latest"), where it is shorter; `None` = no difference.
-    pub stale_ttl_ms: Option<u64>,
-    /// By how much of it a time to live may be shortened, by chance, so that what was stored together does not end together;
-    /// in [0, 1).
-    pub ttl_jitter: f32,
-    /// What goes first when the bytes run out.
-    pub eviction: Policy,
-    /// How much of `max_bytes` one tenant may hold, in (0, 1]; `None` = all.
-    pub tenant_share: Option<f32>,
-    /// Whether requests are compared by meaning at all.
-    pub is_semantic: bool,
-    /// Least cosine for a hit, in [-1, 1].
-    pub similarity_threshold: f32,
-    /// Least cosine for a hit where both requests carry the same id or amount, in [-1, 1].
-    pub slot_similarity_threshold: f32,
-}
-
-impl Default for CacheConfig {
-    fn default() -> Self {
-        Self {
-            max_bytes: 256 << 20,
-            ttl_ms: Some(3_600_000),
-            stale_ttl_ms: None,
-            ttl_jitter: 0.0,
-            eviction: Policy::default(),
-            tenant_share: None,
-            is_semantic: true,
-            similarity_threshold: 0.95,
-            slot_similarity_threshold: 0.70,
-        }
-    }
-}
-
-/// What is said of an answer when it is stored.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PutOptions {
-    /// How long it may be served, in milliseconds from its birth; `None` = the cache's own setting.
-    pub ttl_ms: Option<u64>,
-    /// When it was made, on the cache's clock; `None` = now, and so is any later time.
-    pub born_ms: Option<u64>,
-    /// What it was made from.
-    pub sources: Box<[Box<str>]>,
-    /// Names to find it by.
-    pub tags: Box<[Box<str>]>,
-    /// Who stores it.
-    pub writer: Box<str>,
-}
 
 /// A cache of answers. Shared between threads; one lock, which is never held while a text is read or embedded.
 #[derive(Debug)]
@@ -121,23 +67,7 @@ impl Cache {
     /// # Errors
     /// `Config` where a value is out of its range, `Internal` where the system gives no random bytes.
     pub fn new(config: CacheConfig, embedder: Arc<dyn Embedder>, clock: Arc<dyn Clock>) -> Result<Self> {
-        for (name, threshold) in [
-            ("similarity_threshold", config.similarity_threshold),
-            ("slot_similarity_threshold", config.slot_similarity_threshold),
-        ] {
-            if !(-1.0..=1.0).contains(&threshold) {
-                let context = format!("{name}={threshold} is outside [-1, 1]; cosine similarity was meant?");
-                return Err(Error::new(ErrorKind::Config, context));
-            }
-        }
-        if !(0.0..1.0).contains(&config.ttl_jitter) {
-            let context = format!("ttl_jitter={} is outside [0, 1)", config.ttl_jitter);
-            return Err(Error::new(ErrorKind::Config, context));
-        }
-        if let Some(share) = config.tenant_share.filter(|&share| !(share > 0.0 && share <= 1.0)) {
-            let context = format!("tenant_share={share} is outside (0, 1]; None lets one tenant hold everything");
-            return Err(Error::new(ErrorKind::Config, context));
-        }
+        config.check()?;
         let quotas = config.tenant_share.map(|_| Quotas::default());
         let state = State { quotas, ..State::new(config.eviction) };
         Ok(Self {
