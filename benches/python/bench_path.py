@@ -9,13 +9,13 @@ The baseline in the same run, `test_no_path`, reads the body, makes up an answer
 Two shared cores of an AMD EPYC, Python 3.11, microseconds::
 
                                   least     median        IQR
-    test_no_path                     39         40          1
-    test_exact_hit                   70         73          2
-    test_miss[with slots]           123        135         17
-    test_miss[without slots]        159        220         53    compared with up to 2,050 stored requests
-    test_stream_of_a_miss           226        419        189    grows with the answer: a chunk is 8 words
-    test_miss_wall[with slots]      141        151         12
-    test_miss_wall[without slots]   156        222         60
+    test_no_path                     40         42          1
+    test_exact_hit                   78         82          3
+    test_miss[with slots]           143        159         22
+    test_miss[without slots]        188        248         52    compared with up to 2,050 stored requests
+    test_stream_of_a_miss           272        500        216    grows with the answer: a chunk is 8 words
+    test_miss_wall[with slots]      139        150         13
+    test_miss_wall[without slots]   167        222         43
 """
 
 from __future__ import annotations
