@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +13,7 @@ try:
 except ImportError as error:
     raise ImportError("compound_fast.integrations.langchain needs LangChain: pip install langchain-core") from error
 
+from compound_fast._cache_faults import CacheFaults
 from compound_fast.cache import SemanticCache
 from compound_fast.errors import ConfigError, TextError
 
@@ -29,10 +29,9 @@ _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"
 # What a message carries about its own making, which no model reads and which differs each time.
 _NOT_SENT = {"type", "id", "response_metadata", "usage_metadata"}
 _WHOLE = {"stop", "end_turn", "stop_sequence", "complete", "eos_token"}  # by finish reason, of several providers
-_log = logging.getLogger(__name__)
 
 
-class CompoundCache(BaseCache):
+class CompoundCache(CacheFaults, BaseCache):
     """A LangChain cache: exact, then by meaning of the last user turn.
 
     The model and its settings (``llm_string``) and all earlier messages are compared exactly. Stored are whole answers
@@ -59,12 +58,6 @@ class CompoundCache(BaseCache):
         self._cache = cache
         self._tenant = tenant
         self._namespace = namespace
-        self._cache_faults = 0
-
-    @property
-    def cache_faults(self) -> int:
-        """How often the cache failed and a request went on without it."""
-        return self._cache_faults
 
     def lookup(self, prompt: str, llm_string: str) -> Sequence[Generation] | None:
         """Return the stored generations, or None."""
@@ -96,9 +89,7 @@ class CompoundCache(BaseCache):
         except TextError:
             return None  # a prompt that is no chat request
         except Exception as error:  # noqa: BLE001 -- whatever fails in here, the request goes on without it
-            self._cache_faults += 1
-            # Of the error only its kind: that of another library may quote what it was given.
-            _log.warning("the cache failed at %s; the request goes on without it: %s", doing, type(error).__name__)
+            self._note_fault(doing, error)
             return None
 
     def _find(self, prompt: str, llm_string: str) -> Sequence[Generation] | None:

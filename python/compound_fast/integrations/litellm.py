@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +13,7 @@ try:
 except ImportError as error:
     raise ImportError("compound_fast.integrations.litellm needs LiteLLM: pip install litellm") from error
 
+from compound_fast._cache_faults import CacheFaults
 from compound_fast.cache import SemanticCache
 from compound_fast.errors import ConfigError, ResponseValidationError, TextError
 from compound_fast.providers.asked import choices_asked
@@ -24,10 +24,9 @@ __all__ = ["CompoundCache"]
 # LiteLLM's own parameters, which go to no model, but for those that say whom it asks.
 _NOT_SENT = {*all_litellm_params, "timeout"} - {"api_base", "api_version", "base_url", "custom_llm_provider", "headers"}
 _WHO = ("user_api_key", "user_api_key_team_id", "user_api_key_org_id")  # what its proxy knows of a caller
-_log = logging.getLogger(__name__)
 
 
-class CompoundCache(Cache):
+class CompoundCache(CacheFaults, Cache):
     """A cache for ``litellm.cache``: exact, then by meaning of the last user turn.
 
     Serves ``completion`` and ``acompletion``, streams too, which LiteLLM puts together before it stores them and
@@ -64,12 +63,6 @@ class CompoundCache(Cache):
         self._compound = cache
         self._tenant = tenant
         self._namespace = namespace
-        self._cache_faults = 0
-
-    @property
-    def cache_faults(self) -> int:
-        """How often the cache failed and a request went on without it."""
-        return self._cache_faults
 
     def get_cache(self, dynamic_cache_object: object = None, **kwargs: Any) -> Any:  # noqa: ARG002
         """Return the stored completion of a call, or None; called by LiteLLM with the arguments of the call."""
@@ -87,7 +80,8 @@ class CompoundCache(Cache):
         except (TextError, ResponseValidationError):
             return None  # no chat request, or somebody stored something else under it
         except Exception as error:  # noqa: BLE001 -- whatever fails in here, the request goes on without it
-            return self._note_fault("looking up", error)
+            self._note_fault("looking up", error)
+            return None
         return completion
 
     def add_cache(self, result: Any, **kwargs: Any) -> None:
@@ -121,11 +115,6 @@ class CompoundCache(Cache):
     def _scope(self, kwargs: Mapping[str, Any]) -> tuple[str, str]:
         namespace = (kwargs.get("cache") or {}).get("namespace") or self._namespace
         return _tenant(kwargs) if self._tenant is None else self._tenant, namespace
-
-    def _note_fault(self, doing: str, error: Exception) -> None:
-        self._cache_faults += 1
-        # Of the error only its kind: that of another library may quote what it was given.
-        _log.warning("the cache failed at %s; the request goes on without it: %s", doing, type(error).__name__)
 
 
 def _body(kwargs: Mapping[str, Any]) -> bytes:

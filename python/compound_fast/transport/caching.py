@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
+from compound_fast._cache_faults import CacheFaults
 from compound_fast._core import Request, Tokenizer
 from compound_fast.cache import SemanticCache
 from compound_fast.errors import ConfigError, ResponseValidationError, TextError
@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CacheTransport"]
 
-_log = logging.getLogger(__name__)
 
-
-class CacheTransport(ChatTransport):
+class CacheTransport(CacheFaults, ChatTransport):
     """Serves chat completions from a cache, under ``httpx.Client``, ``httpx.AsyncClient`` and those of httpx2.
 
     Only a POST to ``.../chat/completions`` with a JSON body is looked up. Its answer passes unchanged, streams too,
@@ -88,12 +86,6 @@ class CacheTransport(ChatTransport):
             raise ConfigError(f"cache: a {type(cache).__name__} is no SemanticCache; for a router and fallback: wrap")
         super().__init__(inner, Scope(tenant, namespace))
         self._cache = cache
-        self._cache_faults = 0
-
-    @property
-    def cache_faults(self) -> int:
-        """How often the cache failed and a request went on without it."""
-        return self._cache_faults
 
     def _answer(self, generation: Generation, request: HttpRequest, call: Call, beneath: Any) -> Any:
         hit = self._hit(generation, call)
@@ -167,12 +159,6 @@ class CacheTransport(ChatTransport):
             return  # no request, or no answer, that could be stored
         except Exception as error:  # noqa: BLE001 -- as in _hit
             self._note_fault("storing", error)
-
-    def _note_fault(self, doing: str, error: Exception) -> None:
-        with self._lock:
-            self._cache_faults += 1
-        # Of the error only its kind: that of another library may quote what it was given.
-        _log.warning("the cache failed at %s; the request goes on without it: %s", doing, type(error).__name__)
 
 
 def _upstream(generation: Generation, request: HttpRequest, call: Call) -> Any:
