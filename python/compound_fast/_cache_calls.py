@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cast, overload
 
 from compound_fast._arguments import check_text, shown
 from compound_fast._cache_answers import check_age, check_ttl, from_stored, log_fault, to_hit, to_nano, to_stored
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from compound_fast import _core
     from compound_fast._cache_answers import Hit
-    from compound_fast._core import Cache
+    from compound_fast._core import Cache, Request
     from compound_fast.request import RequestLike
 
-__all__ = ["Calls", "Served"]
+__all__ = ["Calls", "Facts", "Served", "to_facts"]
 
 R = TypeVar("R")
 Q = TypeVar("Q")
@@ -54,6 +54,17 @@ class Served(Generic[R]):
     hit: Hit | None = None
 
 
+class Facts(TypedDict):
+    """What is said of an answer when it is stored."""
+
+    model: str
+    cost_nano_usd: int | None
+    ttl_s: float | None
+    sources: Sequence[str]
+    tags: Sequence[str]
+    writer: str
+
+
 @dataclass(slots=True)
 class _Order:
     """A request, and what is to be done with its answer."""
@@ -62,7 +73,7 @@ class _Order:
     max_age_s: float | None
     no_cache: bool
     no_store: bool
-    keep: dict[str, Any]
+    facts: Facts
 
 
 class Calls:
@@ -297,16 +308,9 @@ class Calls:
         no_cache: bool,
         no_store: bool,
     ) -> _Order:
-        keep = {
-            "model": check_text("model", model),
-            "cost_nano_usd": to_nano(cost_usd),
-            "ttl_s": check_ttl(ttl_s),
-            "sources": check_names("sources", sources),
-            "tags": check_names("tags", tags),
-            "writer": check_text("writer", writer or ""),
-        }
+        facts = to_facts(model, cost_usd, ttl_s, sources, tags, writer)
         asked = to_request(request, tenant=tenant, namespace=namespace)
-        return _Order(asked, check_age(max_age_s), no_cache, no_store, keep)
+        return _Order(asked, check_age(max_age_s), no_cache, no_store, facts)
 
     def _look_up(self, order: _Order) -> Served[Any] | None:
         return None if order.no_cache else _found(self._core.get(order.request, order.max_age_s))
@@ -319,9 +323,32 @@ class Calls:
         form, stored = to_stored(response)
         entry_id = None
         if not order.no_store:
-            entry_id = self._core.put(order.request, stored, form=form, input_tokens=0, output_tokens=0, **order.keep)
-            log_fault(self._core)
+            entry_id = self._store(order.request, form, stored, order.facts)
         return Served(response=response, served_from="model", entry_id=entry_id), Landed(form, stored, entry_id)
+
+    def _store(self, request: Request, form: str, stored: bytes, facts: Facts) -> str | None:
+        entry_id = self._core.put(request, stored, form=form, input_tokens=0, output_tokens=0, **facts)
+        log_fault(self._core)
+        return entry_id
+
+
+def to_facts(
+    model: str,
+    cost_usd: float | Decimal | None,
+    ttl_s: float | None,
+    sources: Sequence[str],
+    tags: Sequence[str],
+    writer: str | None,
+) -> Facts:
+    """Check what is said of an answer; `TextError` or `ConfigError` names what is wrong."""
+    return {
+        "model": check_text("model", model),
+        "cost_nano_usd": to_nano(cost_usd),
+        "ttl_s": check_ttl(ttl_s),
+        "sources": check_names("sources", sources),
+        "tags": check_names("tags", tags),
+        "writer": check_text("writer", writer or ""),
+    }
 
 
 def _found(hit: _core.CacheHit | None) -> Served[Any] | None:

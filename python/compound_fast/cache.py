@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from compound_fast import _core
-from compound_fast._arguments import LARGEST_CACHE_BYTES, check_number, check_path, check_text, is_number, shown
-from compound_fast._cache_answers import Hit, check_age, check_ttl, log_fault, to_hit, to_nano, to_stored
-from compound_fast._cache_calls import Calls, Served
-from compound_fast._cache_entries import CacheEntry, Entries, check_names
+from compound_fast._arguments import LARGEST_CACHE_BYTES, check_number, check_path, is_number, shown
+from compound_fast._cache_answers import Hit, check_age, check_ttl, to_hit, to_stored
+from compound_fast._cache_calls import Calls, Served, to_facts
+from compound_fast._cache_entries import CacheEntry, Entries
 from compound_fast._cache_flight import Flights
 from compound_fast.errors import CacheError, ConfigError
 from compound_fast.request import to_request
@@ -35,10 +35,13 @@ __all__ = ["CacheEntry", "Hit", "SemanticCache", "Served"]
 class _Closed:
     """Stands in the place of the core of a closed cache."""
 
-    def __getattr__(self, name: str) -> NoReturn:
-        raise CacheError("the cache is closed; make a new one")
+    def close(self) -> None:
+        """Do nothing: it is closed."""
 
     def __len__(self) -> NoReturn:
+        self.__getattr__("__len__")
+
+    def __getattr__(self, name: str) -> NoReturn:
         raise CacheError("the cache is closed; make a new one")
 
 
@@ -137,7 +140,6 @@ class SemanticCache(Calls, Entries):
         if clock is not None and not isinstance(clock, _core.ManualClock):
             raise ConfigError(f"clock={shown(clock)} is no ManualClock; leave it out for the system's clock")
         self._flights = Flights()
-        self._is_closed = False
         self._core = _core.Cache(
             max_bytes=max_bytes,
             ttl_s=check_ttl(ttl_s),
@@ -267,21 +269,8 @@ class SemanticCache(Calls, Entries):
             If the response has no JSON form, or is bytes that are neither a JSON object nor a JSON string.
         """
         form, stored = to_stored(response)
-        entry_id = self._core.put(
-            to_request(request, tenant=tenant, namespace=namespace),
-            stored,
-            form=form,
-            model=check_text("model", model),
-            input_tokens=0,
-            output_tokens=0,
-            cost_nano_usd=to_nano(cost_usd),
-            ttl_s=check_ttl(ttl_s),
-            sources=check_names("sources", sources),
-            tags=check_names("tags", tags),
-            writer=check_text("writer", writer or ""),
-        )
-        log_fault(self._core)
-        return entry_id
+        asked = to_request(request, tenant=tenant, namespace=namespace)
+        return self._store(asked, form, stored, to_facts(model, cost_usd, ttl_s, sources, tags, writer))
 
     def put_many(
         self,
@@ -366,10 +355,8 @@ class SemanticCache(Calls, Entries):
         CacheError
             If the disk refused.
         """
-        if not self._is_closed:
-            self._is_closed = True
-            self._core, core = cast("_core.Cache", _Closed()), self._core
-            core.close()
+        self._core, core = cast("_core.Cache", _Closed()), self._core
+        core.close()
 
     def __enter__(self) -> Self:
         return self
