@@ -9,10 +9,10 @@
 //!
 //! ```text
 //! text in the last turn     100 B     1,000 B    10,000 B
-//! parse_and_fingerprint    2.2 us      4.1 us      22 us
-//! fingerprint_alone       0.20 us     0.46 us     2.8 us
-//! json_value              0.74 us     0.87 us     2.1 us
-//! raw_siphash             0.07 us     0.19 us     1.3 us
+//! parse_and_fingerprint    2.6 us      5.1 us      29 us
+//! fingerprint_alone       0.20 us     0.43 us     2.6 us
+//! json_value              0.69 us     0.83 us     2.0 us
+//! raw_siphash             0.08 us     0.22 us     1.5 us
 //! ```
 
 use std::collections::hash_map::RandomState;
