@@ -8,16 +8,16 @@ use crate::clock::ManualClock;
 use crate::embed::{Embedding, StaticEmbedder};
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("compound-fast-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         Self(path)
     }
 
-    fn files(&self, start: &str) -> Vec<PathBuf> {
+    pub(super) fn files(&self, start: &str) -> Vec<PathBuf> {
         let names = fs::read_dir(&self.0).unwrap().map(|file| file.unwrap().path());
         let mut files: Vec<_> =
             names.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(start)).collect();
@@ -32,12 +32,12 @@ impl Drop for Folder {
     }
 }
 
-fn try_open(path: &Path, config: CacheConfig, embedder: Arc<dyn Embedder>, now_ms: u64) -> Result<Cache> {
+pub(super) fn try_open(path: &Path, config: CacheConfig, embedder: Arc<dyn Embedder>, now_ms: u64) -> Result<Cache> {
     let disk = DiskConfig { path: path.to_owned(), is_sync: false, is_strict: true };
     Cache::open(config, embedder, Arc::new(ManualClock::new(now_ms)), &disk)
 }
 
-fn open(folder: &Folder) -> Cache {
+pub(super) fn open(folder: &Folder) -> Cache {
     try_open(&folder.0, CacheConfig::default(), StaticEmbedder::shipped().unwrap(), 1_000).unwrap()
 }
 
