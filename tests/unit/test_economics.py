@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from fractions import Fraction
 from itertools import count
@@ -166,3 +167,26 @@ def test_a_bad_option_is_named(arguments: tuple[str, str]) -> None:
 
     assert isinstance(result.exception, ConfigError)
     assert arguments[0].removeprefix("--").replace("-", "_") in str(result.exception).replace("-", "_")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--hit-rate", "43.7%"], ["--queries", "900000000000"], ["--shares", "33.33/33.33/33.34"]]
+)
+@pytest.mark.parametrize("columns", [80, 40])
+def test_no_figure_of_the_tables_is_cut(arguments: list[str], columns: int) -> None:
+    """Whatever the width of the terminal, each bill stands in the table as it is."""
+    report = run_json(*arguments)
+
+    printed = CliRunner(env={"COLUMNS": str(columns)}).invoke(build_app(), ["economics", *arguments]).stdout
+
+    assert "\N{HORIZONTAL ELLIPSIS}" not in printed
+    for cell in report["sensitivity"]:
+        assert re.search(rf"\$({cell['cost_usd']:,.0f}|{cell['cost_usd']:,.2f})(?!\S)", printed), cell
+
+
+def test_the_tables_fit_into_80_columns() -> None:
+    """At a hit rate that the tables have no row of, too."""
+    printed = CliRunner(env={"COLUMNS": "80"}).invoke(build_app(), ["economics", "--hit-rate", "43.7%"]).stdout
+
+    assert "43.7%" in printed
+    assert max(len(line) for line in printed.splitlines() if line[:1] in "┏┃┡│└") <= 80

@@ -11,16 +11,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from compound_fast._arguments import shown
 from compound_fast.cli import charts
+from compound_fast.cli.grid import print_table
 from compound_fast.cli.page import Figure, Tile, page, table, write
 from compound_fast.cli.scenario import SCENARIO, TIERS, Scenario, from_replay, percent
 from compound_fast.errors import ConfigError
 
 __all__ = ["economics"]
 
+TIER_HEAD = ("tier", "share", "a query", "without cache")
 SMALLEST, LARGEST = Decimal("1e-12"), Decimal("1e15")
 
 NOTES = (
@@ -204,11 +205,20 @@ def tier_rows(scenario: Scenario) -> list[list[str]]:
     ]
 
 
+def bill_rows(scenario: Scenario) -> list[list[str]]:
+    """Bill and saving of each measure."""
+    rows = []
+    for label, cost in bills(scenario):
+        saved = scenario.saving(cost)
+        rows.append([label, dollars(cost), percent(saved, 1) if saved else ""])
+    return rows
+
+
 def sensitivity(scenario: Scenario) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table: a row for each mix of tiers, a column for each hit rate."""
+    """Head and rows of the table: a row for each hit rate, a column for each mix of tiers."""
     rates, mixes = grid(scenario)
-    head = ["tiers", *(percent(rate) for rate in rates)]
-    return head, [[mix_label(mix), *(dollars(cost_at(mix, rate)) for rate in rates)] for mix in mixes]
+    head = ["hits", *map(mix_label, mixes)]
+    return head, [[percent(rate), *(dollars(cost_at(mix, rate)) for mix in mixes)] for rate in rates]
 
 
 def show(scenario: Scenario, target_usd: Fraction, source: str) -> None:
@@ -216,28 +226,13 @@ def show(scenario: Scenario, target_usd: Fraction, source: str) -> None:
     console = Console(highlight=False)
     console.print(
         f"[bold]{scenario.queries:,} queries a month[/], {scenario.input_tokens:,} tokens in and "
-        f"{scenario.output_tokens:,} out; {source}"
+        f"{scenario.output_tokens:,} out; {source}",
+        soft_wrap=True,
     )
-    bill = Table(title="The bill", title_justify="left", title_style="bold")
-    for name in ("", "a month", "saving"):
-        bill.add_column(name, justify="left" if not name else "right")
-    for label, cost in bills(scenario):
-        saved = scenario.saving(cost)
-        bill.add_row(label, dollars(cost), percent(saved, 1) if saved else "")
-    console.print(bill)
-    tiers = Table(title="Tiers", title_justify="left", title_style="bold")
-    for name in ("", "share", "a query", "without cache"):
-        tiers.add_column(name, justify="left" if not name else "right")
-    for row in tier_rows(scenario):
-        tiers.add_row(*row)
-    console.print(tiers)
+    print_table(console, "The bill", ["", "a month", "saving"], bill_rows(scenario))
+    print_table(console, "Tiers", TIER_HEAD, tier_rows(scenario))
     head, rows = sensitivity(scenario)
-    by_rate = Table(title="The bill by hit rate and weak/medium/strong", title_justify="left", title_style="bold")
-    for name in head:
-        by_rate.add_column(name, justify="left" if name is head[0] else "right")
-    for row in rows:
-        by_rate.add_row(*row, style="bold" if row[0] == mix_label(scenario) else "")
-    console.print(by_rate)
+    print_table(console, "The bill by hits and weak/medium/strong", head, rows, bold=[percent(scenario.hit_rate)])
     console.print(target_sentence(scenario, target_usd))
 
 
@@ -290,8 +285,8 @@ def economics_page(scenario: Scenario, target_usd: Fraction, source: str) -> str
             ),
         ],
         tables=[
-            table(head, rows, caption="Bill by hit rate and weak/medium/strong"),
-            table(["tier", "share", "a query", "without cache"], tier_rows(scenario), caption="Tiers"),
+            table(head, rows, caption="Bill by hits and weak/medium/strong"),
+            table(TIER_HEAD, tier_rows(scenario), caption="Tiers"),
         ],
         notes=[target_sentence(scenario, target_usd), *NOTES],
     )

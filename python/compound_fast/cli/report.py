@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from compound_fast.cli import charts
+from compound_fast.cli.grid import print_table
 from compound_fast.cli.page import Figure, Tile, page, table
 from compound_fast.cli.tally import SERVED, LogHistogram, Span, Tally, join
 
@@ -103,12 +103,8 @@ def show(figures: dict[str, Any], *, traffic: str) -> None:
         ("In all", ("", ""), sum_rows(figures)),
         ("Wall time", ["", "p50", "p90", "p99"], latency_rows(figures)),
     ):
-        grid = Table(title=title, title_justify="left", title_style="bold", show_header=any(head))
-        for number, name in enumerate(head):
-            grid.add_column(name, justify="right" if number and name != "tier" else "left")
-        for row in rows:
-            grid.add_row(*row, style="bold" if row[0] in ("saving", "all") else "")
-        console.print(grid)
+        labels = 2 if head is MODEL_HEAD else 1
+        print_table(console, title, head, rows, labels=labels, bold=("saving", "all"))
 
 
 def replay_page(figures: dict[str, Any], tally: Tally, *, traffic: str) -> str:
