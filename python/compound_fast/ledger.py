@@ -121,14 +121,18 @@ class Ledger:
         return _cost_nano(self._baseline, usage)
 
     def record(self, row: LedgerRow) -> None:
-        """Add one request; to the totals a baseline only where the cost is known: both sums are over the same ones."""
+        """Add one request; to the totals a baseline only where the cost is known: both sums are over the same ones.
+
+        ``unpriced`` counts the requests of unknown cost. That the baseline has no price stands in the configuration, and
+        would count hits among them, which cost 0; its sum is then 0, and whoever shows it says that it is unknown.
+        """
         self._meter.record(
             served_from=row.served_from,
             model=row.model,
             input_tokens=row.input_tokens,
             output_tokens=row.output_tokens,
             cost_nano=row.cost_nano_usd,
-            baseline_nano=None if row.cost_nano_usd is None else row.baseline_nano_usd,
+            baseline_nano=None if row.cost_nano_usd is None else row.baseline_nano_usd or 0,
             decision_us=row.decision_us,
             end_to_end_us=row.end_to_end_us,
         )
