@@ -123,8 +123,8 @@ class Ledger:
     def record(self, row: LedgerRow) -> None:
         """Add one request; to the totals a baseline only where the cost is known: both sums are over the same ones.
 
-        ``unpriced`` counts the requests of unknown cost. That the baseline has no price stands in the configuration, and
-        would count hits among them, which cost 0; its sum is then 0, and whoever shows it says that it is unknown.
+        ``unpriced`` counts the requests of unknown cost. Where the baseline model has no price, its sum is 0 and hits,
+        which cost 0, are not counted as unpriced for it: who shows the sum looks at the configuration.
         """
         self._meter.record(
             served_from=row.served_from,

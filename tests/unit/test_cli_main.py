@@ -18,7 +18,7 @@ from compound_fast.errors import ConfigError
 DEFAULT = Path(compound_fast.__file__).with_name("default.yaml")
 
 
-@pytest.mark.parametrize("name", ["replay", "economics", "check"])
+@pytest.mark.parametrize("name", ["replay", "economics", "count", "check"])
 def test_every_command_has_help_with_an_example_and_json(name: str) -> None:
     """--help shows how to call the command, and each has output for machines."""
     result = CliRunner().invoke(build_app(), [name, "--help"])
@@ -26,6 +26,13 @@ def test_every_command_has_help_with_an_example_and_json(name: str) -> None:
     assert result.exit_code == 0
     assert f"Example: compound-fast {name}" in result.stdout
     assert "--json" in result.stdout
+
+
+def test_the_command_says_its_version() -> None:
+    """--version is one line with the version of the package."""
+    result = CliRunner().invoke(build_app(), ["--version"])
+
+    assert (result.exit_code, result.stdout) == (0, f"compound-fast {compound_fast.__version__}\n")
 
 
 def test_without_typer_the_command_says_what_to_install() -> None:

@@ -190,3 +190,28 @@ def test_the_tables_fit_into_80_columns() -> None:
 
     assert "43.7%" in printed
     assert max(len(line) for line in printed.splitlines() if line[:1] in "┏┃┡│└") <= 80
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--hit-rate", "144%", "'144%' is more than all requests; write 0% to 100%, or 0 to 1"),
+        ("--hit-rate", "30", "'30' is more than all requests; write 0% to 100%, or 0 to 1; 30% was meant?"),
+        ("--hit-rate", "-3%", "'-3%' is negative; write 0 or more"),
+        ("--shares", "70/25/6", "'70/25/6' adds up to 101%, not 100%"),
+        ("--shares", "70,25,5", "'70,25,5': 1 found, three are needed"),
+        ("--shares", "40/30/20/10", "'40/30/20/10': 4 found, three are needed"),
+        ("--prices", "1:2", "'1:2': 1 found, three are needed"),
+    ],
+)
+def test_a_message_repeats_the_option_as_it_was_written(option: str, value: str, message: str) -> None:
+    """The value stands in it as it was typed, and what to write instead."""
+    result = CliRunner().invoke(build_app(), ["economics", f"{option}={value}"])
+
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception).startswith(f"{option} {message}")
+
+
+def test_shares_may_carry_their_percent_signs() -> None:
+    """70%/25%/5% is 70/25/5."""
+    assert run_json("--shares", "70%/25%/5%") == run_json("--shares", "70/25/5")

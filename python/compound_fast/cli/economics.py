@@ -60,9 +60,9 @@ def economics(
         queries=queries,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
-        shares=tuple(number(part, "--shares") / 100 for part in shares.split("/")),
-        prices=tuple(price(pair) for pair in prices.split("/")),
-        hit_rate=number(hit_rate, "--hit-rate"),
+        shares=tier_shares(shares),
+        prices=tuple(price(pair) for pair in by_tier(prices, "--prices", "0.003:0.006/0.01:0.03/0.03:0.06")),
+        hit_rate=rate(hit_rate),
     )
     source = "assumed hit rate and tier shares"
     if replayed is not None:
@@ -93,9 +93,61 @@ def number(text: str, option: str) -> Fraction:
         found = Decimal("NaN")
     if not found.is_finite():
         raise ConfigError(f"{option} {shown(text)} is not a number; write for example 0.3 or 30%")
-    if not 0 <= found <= LARGEST or (found and found < SMALLEST):
-        raise ConfigError(f"{option} {shown(text)} is outside [0, {LARGEST:.0e}], or closer to 0 than {SMALLEST:.0e}")
+    if found < 0:
+        raise ConfigError(f"{option} {shown(text)} is negative; write 0 or more")
+    if found > LARGEST or 0 < found < SMALLEST:
+        raise ConfigError(f"{option} {shown(text)} is above {LARGEST:.0e}, or closer to 0 than {SMALLEST:.0e}")
     return Fraction(found) / (100 if cleaned.endswith("%") else 1)
+
+
+def rate(text: str) -> Fraction:
+    """The share of the requests that the cache answers.
+
+    Raises
+    ------
+    ConfigError
+        If it is no number from 0 to 1 and no percentage up to 100%.
+    """
+    found = number(text, "--hit-rate")
+    if found > 1:
+        meant = f"; {text.strip()}% was meant?" if found <= 100 and "%" not in text else ""
+        raise ConfigError(f"--hit-rate {shown(text)} is more than all requests; write 0% to 100%, or 0 to 1{meant}")
+    return found
+
+
+def by_tier(text: str, option: str, example: str) -> list[str]:
+    """The parts of an option that has one for each tier.
+
+    Raises
+    ------
+    ConfigError
+        If there are not as many parts as tiers.
+    """
+    parts = text.split("/")
+    if len(parts) != len(TIERS):
+        raise ConfigError(
+            f"{option} {shown(text)}: {len(parts)} found, three are needed: for the weak, the medium and the strong tier, "
+            f"with slashes between, as in {example}"
+        )
+    return parts
+
+
+def tier_shares(text: str) -> tuple[Fraction, ...]:
+    """How much goes to each tier.
+
+    Raises
+    ------
+    ConfigError
+        If it is not three percentages that add up to 100.
+    """
+    parts = by_tier(text, "--shares", "70/25/5")
+    shares = tuple(number(part, "--shares") / (1 if "%" in part else 100) for part in parts)
+    if sum(shares) != 1:
+        raise ConfigError(
+            f"--shares {shown(text)} adds up to {percent(sum(shares, Fraction()))}, not 100%; "
+            "write percentages, as in 70/25/5"
+        )
+    return shares
 
 
 def price(text: str) -> tuple[Fraction, Fraction]:
