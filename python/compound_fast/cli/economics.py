@@ -126,8 +126,8 @@ def by_tier(text: str, option: str, example: str) -> list[str]:
     parts = text.split("/")
     if len(parts) != len(TIERS):
         raise ConfigError(
-            f"{option} {shown(text)}: {len(parts)} found, three are needed: for the weak, the medium and the strong tier, "
-            f"with slashes between, as in {example}"
+            f"{option} {shown(text)}: {len(parts)} found, three are needed, for the weak, the medium and the "
+            f"strong tier, with slashes between, as in {example}"
         )
     return parts
 

@@ -68,7 +68,7 @@ def replay(
     # rows stand in no books but those that it was given for itself.
     config = replace(
         config,
-        cache=replace(config.cache, path=None),
+        cache=replace(config.cache, path=None, durability="interval"),
         ledger=LedgerConfig(path=None if ledger is None else str(ledger)),
     )
     if report is not None and not report.absolute().parent.is_dir():
