@@ -97,12 +97,10 @@ def _cache(config: Config) -> Iterator[tuple[str, str]]:
     else:
         kept = "a power cut" if cache.durability == "sync" else "a killed process, and after a second a power cut"
         yield "cache.path", f"is kept in the folder {cache.path}; what was stored survives {kept}"
-        yield (
-            "cache.strict",
-            "a fault of the disk is an error"
-            if cache.strict
-            else "a fault of the disk is logged, counted, and no error",
-        )
+    if cache.strict:
+        yield "cache.strict", "a fault of the disk is an error"
+    elif cache.path is not None:
+        yield "cache.strict", "a fault of the disk is logged and counted, and is no error"
     if not cache.semantic:
         yield "cache.semantic", "only requests of the same canonical text are served"
         return
