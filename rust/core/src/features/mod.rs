@@ -12,6 +12,7 @@ mod markup;
 mod ngrams;
 mod scan;
 mod signature;
+mod simd;
 mod slots;
 mod vector;
 
@@ -135,7 +136,7 @@ impl<'a> Reader<'a> {
         let features = Features {
             chars: text.chars().count(),
             bytes: text.len(),
-            markup_signs: markup::signs(text.as_bytes()),
+            markup_signs: found.markup_signs,
             questions: found.questions,
             slots,
             ..Features::default()
@@ -154,18 +155,19 @@ impl<'a> Reader<'a> {
 
     fn run(&mut self, tokens: &[Token]) {
         let mut at = 0;
-        while let Some(token) = tokens.get(at) {
+        while let Some(&token) = tokens.get(at) {
             // Most words begin no slot, and their flags say so.
-            let may_begin = token.kind != Kind::Word || token.flags & flag::SLOT != 0;
-            if may_begin && let Some((slot, used)) = slots::slot_at(self.text, &tokens[at..], self.lexicon) {
-                for token in &tokens[at..at + used] {
-                    self.count(*token, true);
-                }
+            if token.kind == Kind::Word && token.flags & flag::SLOT == 0 {
+                self.word(token, false);
+                self.keep(token);
+                at += 1;
+            } else if let Some((slot, used)) = slots::slot_at(self.text, &tokens[at..], self.lexicon) {
+                tokens[at..at + used].iter().for_each(|&token| self.count(token, true));
                 self.features.slots.slots.push(slot);
                 at += used;
             } else {
-                self.count(*token, false);
-                self.keep(*token);
+                self.count(token, false);
+                self.keep_other(token);
                 at += 1;
             }
         }
@@ -173,22 +175,31 @@ impl<'a> Reader<'a> {
     }
 
     /// What holds of a token, be it part of a slot or not.
-    #[inline]
     fn count(&mut self, token: Token, is_slot: bool) {
         match token.kind {
-            Kind::End => return self.intent.end_sentence(),
-            Kind::Money | Kind::Percent | Kind::Hash => return,
-            _ => self.features.words += 1,
-        }
-        if token.kind == Kind::Word {
-            self.letters += (token.end - token.start) as usize;
-            if token.flags & flag::COUNTED != 0 {
-                self.count_flags(token);
+            Kind::End => self.intent.end_sentence(),
+            Kind::Money | Kind::Percent | Kind::Hash => {}
+            Kind::Word => self.word(token, is_slot),
+            _ => {
+                self.features.words += 1;
+                self.intent.name();
+                if !is_slot {
+                    self.signature.word(token, || 0);
+                }
             }
         }
+    }
+
+    /// What holds of a word.
+    #[inline]
+    fn word(&mut self, token: Token, is_slot: bool) {
+        self.features.words += 1;
+        self.letters += (token.end - token.start) as usize;
+        if token.flags & flag::COUNTED != 0 {
+            self.count_flags(token);
+        }
         let text = self.text;
-        let word = || &text[token.start as usize..token.end as usize];
-        self.intent.word(word, token.flags);
+        self.intent.word(|| &text[token.start as usize..token.end as usize], token.flags);
         if !is_slot {
             self.signature.word(token, || self.lexicon.entry(token.entry).number);
         }
@@ -213,16 +224,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Adds a token that is no slot to the frame: to the run of tokens one blank apart, which is copied as one.
+    /// Adds a word to the frame: to the run of words one blank apart, which is copied as one.
     #[inline]
     fn keep(&mut self, token: Token) {
-        if matches!(token.kind, Kind::End | Kind::Money | Kind::Percent | Kind::Hash) {
-            // A sign that belongs to no slot: "x % y".
-            if token.kind != Kind::End {
-                self.features.signs.push_str(&self.text[token.start as usize..token.end as usize]);
-            }
-            return;
-        }
         let (start, end) = (token.start as usize, token.end as usize);
         let (first, last) = self.run;
         if first < last && start == last + 1 && self.text.as_bytes()[last] == b' ' {
@@ -230,6 +234,18 @@ impl<'a> Reader<'a> {
         } else {
             self.flush();
             self.run = (start, end);
+        }
+    }
+
+    /// Adds a token that is neither slot nor word.
+    fn keep_other(&mut self, token: Token) {
+        match token.kind {
+            Kind::End => {}
+            // A sign that belongs to no slot: "x % y".
+            Kind::Money | Kind::Percent | Kind::Hash => {
+                self.features.signs.push_str(&self.text[token.start as usize..token.end as usize]);
+            }
+            _ => self.keep(token),
         }
     }
 

@@ -119,7 +119,7 @@ impl Scanner<'_> {
             return None;
         }
         let mut start = at;
-        while start > self.chunk
+        while start > 0
             && matches!(self.byte(start - 1), b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'+')
         {
             start -= 1;
@@ -237,7 +237,7 @@ impl Scanner<'_> {
     /// A short string in quotes that is not the whole text; a lone quote is nothing.
     pub(super) fn quoted(&mut self, at: usize, open: &str, close: &str) -> usize {
         let start = at + open.len();
-        let is_free = at == self.chunk || !self.bytes[at - 1].is_ascii_alphanumeric();
+        let is_free = at == 0 || !self.bytes[at - 1].is_ascii_alphanumeric();
         let mut limit = (start + LONGEST_QUOTE + close.len()).min(self.bytes.len());
         while !self.text.is_char_boundary(limit) {
             limit -= 1;
