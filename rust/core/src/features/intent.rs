@@ -139,9 +139,9 @@ impl Intent {
         self.is_inside = flags & flag::OPENER == 0;
     }
 
-    /// A number, an address, a name: what no list holds.
-    pub fn name(&mut self) {
-        self.word(|| "", 0);
+    /// Whether a word that stands in no list changes nothing.
+    pub fn is_settled(&self) -> bool {
+        self.is_inside && !self.after_how && self.opening.is_some()
     }
 
     fn question(&mut self, word: &str, flags: u32) {

@@ -1,9 +1,10 @@
 //! The word lists, read once from text that is compiled in, into one table that a word is looked up in once.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The longest word that the table can hold: a word is its bytes in a `u128`.
-const LONGEST: usize = 16;
+pub const LONGEST: usize = 16;
 
 /// What a word does, as bits of [`Entry::flags`].
 pub mod flag {
@@ -59,6 +60,8 @@ pub mod flag {
     pub const PERSON: u32 = 1 << 24;
     /// Softens a request: "can you", "could you".
     pub const MODAL: u32 = 1 << 25;
+    /// No word: a number, a sign, an address, a name.
+    pub const OTHER: u32 = 1 << 31;
     /// A word that may begin or be a slot.
     pub const SLOT: u32 = CURRENCY | WEEKDAY | MONTH | ORDINAL | NUMBER | HOUR;
     /// What is counted or kept.
@@ -97,10 +100,31 @@ impl WordKey {
         self.length += 1;
     }
 
-    /// A word of at most 16 bytes, packed and lower case already.
-    #[inline]
-    pub fn of_lower(key: u128, length: usize) -> Self {
-        Self { key, length }
+    /// A run of at most 16 ASCII letters.
+    #[inline(always)]
+    pub fn of_letters(text: &[u8], start: usize, end: usize) -> Self {
+        /// The bit that tells small letters from capitals.
+        const SMALL: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
+        /// The last so many bytes of sixteen.
+        const LAST: [u128; LONGEST + 1] = {
+            let mut last = [u128::MAX; LONGEST + 1];
+            let mut length = 0;
+            while length < LONGEST {
+                last[length] = (1 << (8 * length)) - 1;
+                length += 1;
+            }
+            last
+        };
+        let sixteen = match text[..end].last_chunk::<LONGEST>() {
+            Some(sixteen) => *sixteen,
+            None => {
+                let mut sixteen = [0; LONGEST];
+                sixteen[LONGEST - end..].copy_from_slice(&text[..end]);
+                sixteen
+            }
+        };
+        let length = end - start;
+        Self { key: (u128::from_be_bytes(sixteen) | SMALL) & LAST[length], length }
     }
 
     /// A whole word.
@@ -178,7 +202,10 @@ impl WordKey {
 }
 
 struct Table {
-    places: Vec<u16>,
+    /// The number of the entry at each place; 0 for none.
+    places: [u16; PLACES],
+    /// What each bucket multiplies a hash by, so that no two words have one place.
+    multipliers: [u32; BUCKETS],
     /// Beside the entries and not in them: a look-up touches keys of 16 bytes and no more.
     keys: Vec<u128>,
     /// Flags, and the stem as [`super::scan::Token`] keeps it.
@@ -187,11 +214,18 @@ struct Table {
     entries: Vec<Entry>,
 }
 
-const PLACES: usize = 8192;
+const PLACES: usize = 2048;
+const BUCKETS: usize = 256;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table =
-        Table { places: vec![0; PLACES], keys: vec![u128::MAX], read: Vec::new(), entries: vec![Entry::default()] };
+    let mut table = Table {
+        places: [0; PLACES],
+        multipliers: [1; BUCKETS],
+        keys: vec![u128::MAX],
+        read: Vec::new(),
+        entries: vec![Entry::default()],
+    };
+    let mut numbers = HashMap::new();
     for (list, bit) in [
         (include_str!("lexicon/negations.txt"), flag::NEGATION),
         (include_str!("lexicon/stale.txt"), flag::STALE),
@@ -221,7 +255,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     ] {
         for line in lines(list) {
             let (word, value) = line.split_once(' ').unwrap_or((line, ""));
-            let entry = table.entry(word);
+            let entry = table.entry(&mut numbers, word);
             entry.flags |= bit;
             match bit {
                 flag::TASK => entry.task = value,
@@ -235,20 +269,22 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         debug_assert!(pair < 64, "128 bits hold 64 pairs");
         if let Some((left, right)) = line.split_once(' ') {
             for (word, side) in [(left, 2 * pair), (right, 2 * pair + 1)] {
-                let entry = table.entry(word);
+                let entry = table.entry(&mut numbers, word);
                 entry.flags |= flag::ANTONYM;
                 entry.antonyms |= 1 << side;
             }
         }
     }
+    table.place();
+    let words = table.entries.iter().zip(&table.keys).skip(1);
     table.read =
-        table.entries.iter().zip(&table.keys).map(|(entry, &key)| (entry.flags, kept_stem(key, entry))).collect();
+        std::iter::once((0, 0)).chain(words.map(|(entry, &key)| (entry.flags, kept_stem(key, entry)))).collect();
     table
 });
 
 /// The stem of a word of a list; 0 for a stop word that gives no direction, whose stem nobody reads.
 fn kept_stem(key: u128, entry: &Entry) -> u32 {
-    let length = key.to_be_bytes().iter().skip_while(|&&byte| byte == 0).count();
+    let length = LONGEST - key.leading_zeros() as usize / 8;
     if entry.flags & (flag::STOP | flag::DIRECTION) == flag::STOP { 0 } else { WordKey { key, length }.stem() }
 }
 
@@ -256,37 +292,60 @@ fn lines(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
+/// The bucket of a word, and what of its hash the bucket's multiplier takes.
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "folded on purpose")]
-fn place(key: u128) -> usize {
-    let folded = (key as u64) ^ (key >> 64) as u64;
-    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize
+fn hash(key: u128) -> (usize, u32) {
+    let hash = ((key as u64) ^ (key >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((hash >> 56) as usize, (hash >> 24) as u32)
+}
+
+#[inline(always)]
+fn place(hash: u32, multiplier: u32) -> usize {
+    (hash.wrapping_mul(multiplier) >> 21) as usize
 }
 
 impl Table {
-    fn entry(&mut self, word: &str) -> &mut Entry {
+    fn entry(&mut self, numbers: &mut HashMap<u128, usize>, word: &str) -> &mut Entry {
         debug_assert!(word.len() <= LONGEST, "{word} is too long for the table");
         let key = WordKey::of(word).key;
-        let mut at = place(key);
-        while self.places[at] != 0 && self.keys[self.places[at] as usize] != key {
-            at = (at + 1) % PLACES;
-        }
-        if self.places[at] == 0 {
-            self.places[at] = u16::try_from(self.entries.len()).unwrap_or(0);
+        let id = *numbers.entry(key).or_insert(self.entries.len());
+        if id == self.entries.len() {
             self.keys.push(key);
             self.entries.push(Entry::default());
         }
-        &mut self.entries[self.places[at] as usize]
+        &mut self.entries[id]
     }
 
-    fn find(&self, key: u128) -> u16 {
-        let mut at = place(key);
-        loop {
-            let id = self.places[at];
-            if id == 0 || self.keys[id as usize] == key {
-                return id;
-            }
-            at = (at + 1) % PLACES;
+    /// Gives each word a place of its own, so that a look-up has no branch: large buckets first, each with the first
+    /// multiplier under which all its words come to free places.
+    ///
+    /// Belazzougui et al., "Hash, displace, and compress", ESA 2009, without the compression.
+    fn place(&mut self) {
+        let mut buckets = vec![Vec::new(); BUCKETS];
+        for (id, &key) in (0u16..).zip(&self.keys).skip(1) {
+            let (bucket, hash) = hash(key);
+            buckets[bucket].push((hash, id));
         }
+        let mut order: Vec<usize> = (0..BUCKETS).collect();
+        order.sort_by_key(|&bucket| std::cmp::Reverse(buckets[bucket].len()));
+        for bucket in order {
+            let fits = |multiplier: &u32| {
+                let mut taken: Vec<usize> = buckets[bucket].iter().map(|&(hash, _)| place(hash, *multiplier)).collect();
+                taken.sort_unstable();
+                taken.windows(2).all(|two| two[0] != two[1]) && taken.iter().all(|&at| self.places[at] == 0)
+            };
+            let multiplier = (1..=u32::MAX).step_by(2).find(fits).unwrap_or(1);
+            self.multipliers[bucket] = multiplier;
+            buckets[bucket].iter().for_each(|&(hash, id)| self.places[place(hash, multiplier)] = id);
+        }
+    }
+
+    #[inline(always)]
+    fn find(&self, key: u128) -> u16 {
+        let (bucket, hash) = hash(key);
+        let id = self.places[place(hash, self.multipliers[bucket])];
+        if self.keys[id as usize] == key { id } else { 0 }
     }
 }
 
@@ -319,12 +378,12 @@ impl Lexicon {
         self.0.read[id as usize].0
     }
 
-    /// Number, flags and stem of a word of at most 16 letters. About 2 ns.
-    #[inline]
+    /// Number, flags and stem of a word of at most 16 bytes; zeros where no list holds it.
+    #[inline(always)]
     pub fn read(self, word: WordKey) -> (u16, u32, u32) {
         let id = self.0.find(word.key);
         let (flags, stem) = self.0.read[id as usize];
-        (id, flags, if id == 0 { word.stem() } else { stem })
+        (id, flags, stem)
     }
 
     /// What the lists say.
@@ -368,7 +427,7 @@ mod tests {
 
     #[test]
     fn every_word_of_every_list_is_found_again() {
-        assert!(TABLE.entries.len() < PLACES / 4, "{}", TABLE.entries.len());
+        assert!(TABLE.entries.len() < PLACES * 3 / 4, "{}", TABLE.entries.len());
         for (id, &key) in TABLE.keys.iter().enumerate().skip(1) {
             assert_eq!(TABLE.find(key) as usize, id);
         }

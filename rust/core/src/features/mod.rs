@@ -19,7 +19,7 @@ mod vector;
 pub use self::analysis::Analysis;
 pub use self::intent::{QuestionType, Task};
 pub use self::language::{language, script};
-use self::lexicon::{Lexicon, flag};
+use self::lexicon::{Lexicon, WordKey, flag};
 pub use self::ngrams::{Sparse, hashed_ngrams};
 use self::scan::{Kind, Scan, Token, scan};
 pub use self::signature::LexicalSignature;
@@ -117,6 +117,9 @@ impl Features {
     }
 }
 
+/// No run: one that nothing touches.
+const NONE: (usize, usize) = (0, usize::MAX >> 1);
+
 /// Walks the tokens once, slots first.
 struct Reader<'a> {
     text: &'a str,
@@ -125,7 +128,8 @@ struct Reader<'a> {
     intent: intent::Intent,
     signature: signature::Builder,
     code: intent::CodeVotes,
-    letters: usize,
+    /// Tokens that are signs.
+    signs: usize,
     /// Bytes that go into the frame together.
     run: (usize, usize),
 }
@@ -148,21 +152,29 @@ impl<'a> Reader<'a> {
             intent: intent::Intent::default(),
             signature: signature::Builder::default(),
             code: intent::CodeVotes::default(),
-            letters: 0,
-            run: (0, 0),
+            signs: 0,
+            run: NONE,
         }
     }
 
     fn run(&mut self, tokens: &[Token]) {
         let mut at = 0;
-        while let Some(&token) = tokens.get(at) {
-            // Most words begin no slot, and their flags say so.
-            if token.kind == Kind::Word && token.flags & flag::SLOT == 0 {
-                self.word(token, false);
+        // Nothing waits for the next word: it opens no text or sentence and follows none of "how", "can", "please".
+        let mut is_settled = false;
+        while let Some(token) = tokens.get(at) {
+            // Two words of three say nothing but what they are called.
+            if token.flags & !flag::STOP == 0 && is_settled {
+                if token.flags == 0 {
+                    self.signature.content(0, self.stem(token));
+                }
                 self.keep(token);
                 at += 1;
-            } else if let Some((slot, used)) = slots::slot_at(self.text, &tokens[at..], self.lexicon) {
-                tokens[at..at + used].iter().for_each(|&token| self.count(token, true));
+                continue;
+            }
+            // Most words begin no slot, and their flags say so.
+            let may_begin = token.flags & (flag::SLOT | flag::OTHER) != 0;
+            if may_begin && let Some((slot, used)) = slots::slot_at(self.text, &tokens[at..], self.lexicon) {
+                tokens[at..at + used].iter().for_each(|token| self.count(token, true));
                 self.features.slots.slots.push(slot);
                 at += used;
             } else {
@@ -170,42 +182,44 @@ impl<'a> Reader<'a> {
                 self.keep_other(token);
                 at += 1;
             }
+            is_settled = self.intent.is_settled() && self.signature.is_settled();
         }
         self.flush();
     }
 
     /// What holds of a token, be it part of a slot or not.
-    fn count(&mut self, token: Token, is_slot: bool) {
+    fn count(&mut self, token: &Token, is_slot: bool) {
         match token.kind {
-            Kind::End => self.intent.end_sentence(),
-            Kind::Money | Kind::Percent | Kind::Hash => {}
-            Kind::Word => self.word(token, is_slot),
-            _ => {
-                self.features.words += 1;
-                self.intent.name();
-                if !is_slot {
-                    self.signature.word(token, || 0);
-                }
+            Kind::End => {
+                self.signs += 1;
+                return self.intent.end_sentence();
             }
+            Kind::Money | Kind::Percent | Kind::Hash => {
+                self.signs += 1;
+                return;
+            }
+            _ => {}
         }
-    }
-
-    /// What holds of a word.
-    #[inline]
-    fn word(&mut self, token: Token, is_slot: bool) {
-        self.features.words += 1;
-        self.letters += (token.end - token.start) as usize;
         if token.flags & flag::COUNTED != 0 {
             self.count_flags(token);
         }
-        let text = self.text;
-        self.intent.word(|| &text[token.start as usize..token.end as usize], token.flags);
+        self.intent.word(|| &self.text[token.start as usize..token.end as usize], token.flags);
         if !is_slot {
-            self.signature.word(token, || self.lexicon.entry(token.entry).number);
+            let stem = self.stem(token);
+            self.signature.word(token.flags, stem, || self.lexicon.entry(token.entry).number);
         }
     }
 
-    fn count_flags(&mut self, token: Token) {
+    #[inline]
+    fn stem(&self, token: &Token) -> u32 {
+        if token.flags == 0 && token.stem == 0 {
+            WordKey::of_letters(self.text.as_bytes(), token.start as usize, token.end as usize).stem()
+        } else {
+            token.stem
+        }
+    }
+
+    fn count_flags(&mut self, token: &Token) {
         let features = &mut self.features;
         let has = |bit: u32| usize::from(token.flags & bit != 0);
         features.negations += has(flag::NEGATION);
@@ -226,10 +240,10 @@ impl<'a> Reader<'a> {
 
     /// Adds a word to the frame: to the run of words one blank apart, which is copied as one.
     #[inline]
-    fn keep(&mut self, token: Token) {
+    fn keep(&mut self, token: &Token) {
         let (start, end) = (token.start as usize, token.end as usize);
-        let (first, last) = self.run;
-        if first < last && start == last + 1 && self.text.as_bytes()[last] == b' ' {
+        let last = self.run.1;
+        if start == last + 1 && self.text.as_bytes()[last] == b' ' {
             self.run.1 = end;
         } else {
             self.flush();
@@ -237,8 +251,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Adds a token that is neither slot nor word.
-    fn keep_other(&mut self, token: Token) {
+    /// Adds a token that is no slot, be it a word or not.
+    fn keep_other(&mut self, token: &Token) {
         match token.kind {
             Kind::End => {}
             // A sign that belongs to no slot: "x % y".
@@ -250,8 +264,8 @@ impl<'a> Reader<'a> {
     }
 
     fn flush(&mut self) {
-        let (start, end) = std::mem::take(&mut self.run);
-        if start < end {
+        let (start, end) = std::mem::replace(&mut self.run, NONE);
+        if end < NONE.1 {
             let frame = &mut self.features.slots.frame;
             if !frame.is_empty() {
                 frame.push(' ');
@@ -261,13 +275,14 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(self, found: Scan) -> Features {
-        let Self { mut features, intent, signature, code, letters, .. } = self;
+        let Self { mut features, intent, signature, code, signs, .. } = self;
         let frame = &mut features.slots.frame;
         if frame.is_ascii() {
             frame.make_ascii_lowercase();
         } else {
             *frame = frame.chars().flat_map(char::to_lowercase).map(|c| if c == '’' { '\'' } else { c }).collect();
         }
+        features.words = found.tokens.len() - signs;
         features.sentences = found.ends.max(usize::from(features.words > 0));
         features.question_type = intent.question_type(features.questions > 0);
         features.is_question = features.questions > 0 || intent.opens_with_question();
@@ -280,7 +295,11 @@ impl<'a> Reader<'a> {
             || found.code_signs == 1 && (code.words() >= 1 || features.slots.count(SlotKind::Code) >= 2);
         features.code_family = features.has_code.then(|| code.family()).flatten();
         features.maths_signs = found.maths_signs;
-        features.foreign = if letters == 0 { 0.0 } else { found.foreign_bytes as f32 / letters as f32 };
+        if found.foreign_bytes > 0 {
+            let words = found.tokens.iter().filter(|token| token.kind == Kind::Word);
+            let letters: u32 = words.map(|word| word.end - word.start).sum();
+            features.foreign = if letters == 0 { 0.0 } else { found.foreign_bytes as f32 / letters as f32 };
+        }
         features.signs.insert_str(0, &found.signs.finish());
         let asks = intent.asks();
         features.signature = signature.finish(features.negations % 2 == 1, features.antonym_sides, asks);

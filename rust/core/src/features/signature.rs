@@ -1,7 +1,6 @@
 //! The lexical signature: what the cache's guards compare of a text, besides its vector. 192 bytes.
 
 use super::lexicon::flag;
-use super::scan::Token;
 
 /// Most directions kept.
 const DIRECTIONS: usize = 6;
@@ -92,7 +91,7 @@ pub struct Builder {
 impl Builder {
     /// The next word that is no part of a slot; `number` reads the number of its entry.
     #[inline]
-    pub fn word(&mut self, Token { flags, stem, .. }: Token, number: impl Fn() -> u32) {
+    pub fn word(&mut self, flags: u32, stem: u32, number: impl Fn() -> u32) {
         const MARKED: u32 = flag::WAITING | flag::MODAL | flag::PERSON | flag::DIRECTION;
         if self.after_modal || flags & MARKED != 0 {
             self.marked(flags, stem, number);
@@ -100,6 +99,11 @@ impl Builder {
         if flags & (flag::DIRECTION | flag::STOP) == 0 {
             self.content(flags, stem);
         }
+    }
+
+    /// Whether a word that stands in no list changes nothing but the content.
+    pub fn is_settled(&self) -> bool {
+        !self.after_modal
     }
 
     fn marked(&mut self, flags: u32, stem: u32, number: impl Fn() -> u32) {
@@ -118,8 +122,9 @@ impl Builder {
         }
     }
 
+    /// A word that says what is asked.
     #[inline]
-    fn content(&mut self, flags: u32, stem: u32) {
+    pub fn content(&mut self, flags: u32, stem: u32) {
         let signature = &mut self.signature;
         // Negations and waiting are counted elsewhere; "can't" stands for "cannot".
         if self.stems < STEMS && flags & (flag::NEGATION | flag::WAITING) == 0 {

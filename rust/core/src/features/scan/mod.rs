@@ -59,7 +59,8 @@ pub struct Token {
     pub entry: u16,
     /// Flags of its entry; a word that ends in "n't" is a negation whatever the lists say.
     pub flags: u32,
-    /// A hash of a word without its ending; 0 for a stop word that gives no direction, whose stem nobody reads.
+    /// A hash of a word without its ending. 0 for a stop word that gives no direction, whose stem nobody reads, and for a
+    /// word that stands in no list, until somebody reads it.
     pub stem: u32,
 }
 
@@ -161,7 +162,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn push(&mut self, kind: Kind, start: usize, end: usize) {
-        self.push_token(kind, start, end, (0, 0, 0));
+        self.push_token(kind, start, end, (0, flag::OTHER, 0));
     }
 
     #[inline]

@@ -6,23 +6,7 @@
 use super::super::markup;
 use super::super::simd::{Classify, Job, Masks, WINDOW};
 use super::{Kind, Scan, Scanner, WordKey};
-
-/// The longest word that is read as one number.
-const LONGEST: usize = 16;
-
-/// The bit that tells small letters from capitals.
-const SMALL: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
-
-/// The last so many bytes of sixteen.
-const LAST: [u128; LONGEST + 1] = {
-    let mut last = [u128::MAX; LONGEST + 1];
-    let mut length = 0;
-    while length < LONGEST {
-        last[length] = (1 << (8 * length)) - 1;
-        length += 1;
-    }
-    last
-};
+use crate::features::lexicon::LONGEST;
 
 /// The walk over a text.
 pub struct Walk<'a>(pub &'a str);
@@ -112,18 +96,8 @@ impl Scanner<'_> {
         if end - start == 1 && self.bytes[start] == b'A' {
             return false; // it may be a name
         }
-        let sixteen = match self.bytes[..end].last_chunk::<LONGEST>() {
-            Some(sixteen) => *sixteen,
-            None => {
-                let mut sixteen = [0; LONGEST];
-                sixteen[LONGEST - end..].copy_from_slice(&self.bytes[..end]);
-                sixteen
-            }
-        };
-        let length = end - start;
-        let key = WordKey::of_lower((u128::from_be_bytes(sixteen) | SMALL) & LAST[length], length);
-        let (entry, flags, stem) = self.lexicon.read(key);
-        self.push_token(Kind::Word, start, end, (entry, flags, stem));
+        let read = self.lexicon.read(WordKey::of_letters(self.bytes, start, end));
+        self.push_token(Kind::Word, start, end, read);
         true
     }
 
