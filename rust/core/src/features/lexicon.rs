@@ -100,9 +100,9 @@ impl WordKey {
         self.length += 1;
     }
 
-    /// A run of at most 16 ASCII letters.
+    /// A run of ASCII letters: the last `length` of 16 bytes.
     #[inline(always)]
-    pub fn of_letters(text: &[u8], start: usize, end: usize) -> Self {
+    pub fn of_letters(sixteen: [u8; LONGEST], length: usize) -> Self {
         /// The bit that tells small letters from capitals.
         const SMALL: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
         /// The last so many bytes of sixteen.
@@ -115,15 +115,6 @@ impl WordKey {
             }
             last
         };
-        let sixteen = match text[..end].last_chunk::<LONGEST>() {
-            Some(sixteen) => *sixteen,
-            None => {
-                let mut sixteen = [0; LONGEST];
-                sixteen[LONGEST - end..].copy_from_slice(&text[..end]);
-                sixteen
-            }
-        };
-        let length = end - start;
         Self { key: (u128::from_be_bytes(sixteen) | SMALL) & LAST[length], length }
     }
 

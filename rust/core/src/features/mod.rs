@@ -172,8 +172,11 @@ impl<'a> Reader<'a> {
                 continue;
             }
             // Most words begin no slot, and their flags say so.
-            let may_begin = token.flags & (flag::SLOT | flag::OTHER) != 0;
-            if may_begin && let Some((slot, used)) = slots::slot_at(self.text, &tokens[at..], self.lexicon) {
+            if token.flags & (flag::SLOT | flag::OTHER) == 0 {
+                self.word(token, false);
+                self.keep(token);
+                at += 1;
+            } else if let Some((slot, used)) = slots::slot_at(self.text, &tokens[at..], self.lexicon) {
                 tokens[at..at + used].iter().for_each(|token| self.count(token, true));
                 self.features.slots.slots.push(slot);
                 at += used;
@@ -192,14 +195,15 @@ impl<'a> Reader<'a> {
         match token.kind {
             Kind::End => {
                 self.signs += 1;
-                return self.intent.end_sentence();
+                self.intent.end_sentence();
             }
-            Kind::Money | Kind::Percent | Kind::Hash => {
-                self.signs += 1;
-                return;
-            }
-            _ => {}
+            Kind::Money | Kind::Percent | Kind::Hash => self.signs += 1,
+            _ => self.word(token, is_slot),
         }
+    }
+
+    #[inline(always)]
+    fn word(&mut self, token: &Token, is_slot: bool) {
         if token.flags & flag::COUNTED != 0 {
             self.count_flags(token);
         }
@@ -212,13 +216,18 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn stem(&self, token: &Token) -> u32 {
-        if token.flags == 0 && token.stem == 0 {
-            WordKey::of_letters(self.text.as_bytes(), token.start as usize, token.end as usize).stem()
-        } else {
-            token.stem
+        if token.flags != 0 || token.stem != 0 {
+            return token.stem;
         }
+        let (start, end) = (token.start as usize, token.end as usize);
+        let key = match self.text.as_bytes()[..end].last_chunk() {
+            Some(sixteen) => WordKey::of_letters(*sixteen, end - start),
+            None => WordKey::of(&self.text[start..end].to_ascii_lowercase()),
+        };
+        key.stem()
     }
 
+    #[inline(never)]
     fn count_flags(&mut self, token: &Token) {
         let features = &mut self.features;
         let has = |bit: u32| usize::from(token.flags & bit != 0);

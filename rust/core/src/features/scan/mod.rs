@@ -53,8 +53,6 @@ pub struct Token {
     pub end: u32,
     /// What it is.
     pub kind: Kind,
-    /// Whether it touches the token before it.
-    pub is_glued: bool,
     /// Number of its lexicon entry; 0 for none.
     pub entry: u16,
     /// Flags of its entry; a word that ends in "n't" is a negation whatever the lists say.
@@ -168,8 +166,7 @@ impl<'a> Scanner<'a> {
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a request of 4 GiB is refused long before")]
     fn push_token(&mut self, kind: Kind, start: usize, end: usize, (entry, flags, stem): (u16, u32, u32)) {
-        let is_glued = self.found.tokens.last().is_some_and(|last| last.end as usize == start);
-        let token = Token { start: start as u32, end: end as u32, kind, is_glued, entry, flags, stem };
+        let token = Token { start: start as u32, end: end as u32, kind, entry, flags, stem };
         self.found.tokens.push(token);
     }
 

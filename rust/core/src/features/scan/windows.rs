@@ -89,30 +89,48 @@ impl Scanner<'_> {
     /// Takes a run of at most 16 letters, no capital in it but the first ones, where it is a word and no more.
     #[inline(always)]
     fn plain_word(&mut self, start: usize, end: usize) -> bool {
-        let next = self.byte(end);
-        if !matches!(next, b' ' | b',') && self.goes_on(start, end, next) {
+        let around = self.bytes.get(end.wrapping_sub(LONGEST)..).and_then(<[u8]>::first_chunk);
+        let copied;
+        let [word @ .., next, after] = match around {
+            Some(around) => around,
+            None => {
+                copied = self.edge(end);
+                &copied
+            }
+        };
+        if !matches!(next, b' ' | b',') && goes_on(self.bytes[start], *next, *after) {
             return false;
         }
-        if end - start == 1 && self.bytes[start] == b'A' {
-            return false; // it may be a name
+        let read = self.lexicon.read(WordKey::of_letters(*word, end - start));
+        // "A or B": a capital A may be a name.
+        if end - start == 1 && word[LONGEST - 1] == b'A' {
+            return false;
         }
-        let read = self.lexicon.read(WordKey::of_letters(self.bytes, start, end));
         self.push_token(Kind::Word, start, end, read);
         true
     }
 
-    /// Whether a run of letters is more than a word by what follows it, or may be.
-    #[inline]
-    fn goes_on(&self, start: usize, end: usize, next: u8) -> bool {
-        let after = self.byte(end + 1);
-        match next {
-            b'0'..=b'9' | b'+' | b'#' | b'@' | b'_' | 128.. => true,
-            b'-' => after.is_ascii_digit(),
-            b'\'' => after.is_ascii_alphabetic() || after == b'_',
-            b':' => after == b'/',
-            b'(' => after == b')',
-            b'.' => after.is_ascii_lowercase() || self.bytes[start] | 0x20 == b'w',
-            _ => false,
-        }
+    /// The 16 bytes before a place and the two after it, where the text does not have as many.
+    #[cold]
+    fn edge(&self, end: usize) -> [u8; LONGEST + 2] {
+        let mut around = [b' '; LONGEST + 2];
+        let before = end.min(LONGEST);
+        let after = (self.bytes.len() - end).min(2);
+        around[LONGEST - before..LONGEST + after].copy_from_slice(&self.bytes[end - before..end + after]);
+        around
+    }
+}
+
+/// Whether a run of letters is more than a word by the two bytes that follow it, or may be.
+#[inline]
+fn goes_on(first: u8, next: u8, after: u8) -> bool {
+    match next {
+        b'0'..=b'9' | b'+' | b'#' | b'@' | b'_' | 128.. => true,
+        b'-' => after.is_ascii_digit(),
+        b'\'' => after.is_ascii_alphabetic() || after == b'_',
+        b':' => after == b'/',
+        b'(' => after == b')',
+        b'.' => after.is_ascii_lowercase() || first | 0x20 == b'w',
+        _ => false,
     }
 }
