@@ -68,6 +68,20 @@ pub mod flag {
     pub const COUNTED: u32 = NEGATION | STALE | REASONING | COMPARISON | CREATIVE | CONSTRAINT | TASK | CODE | ANTONYM;
 }
 
+/// Numbers of entries that no list has.
+pub mod entry {
+    /// What a word has that stands in no list. It says nothing.
+    pub const NONE: u16 = 0;
+    /// What everything has that is no word.
+    pub const OTHER: u16 = 1;
+    /// A word that ends in "n't".
+    pub const NOT: u16 = 2;
+    /// A capital A alone, which may be a name.
+    pub const NAME_A: u16 = 3;
+    /// The first listed word.
+    pub const FIRST: u16 = 4;
+}
+
 /// What the lists say of a word.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Entry {
@@ -100,9 +114,9 @@ impl WordKey {
         self.length += 1;
     }
 
-    /// A run of ASCII letters: the last `length` of 16 bytes.
+    /// A run of ASCII letters: the last `length` of 16 bytes, read as a number whose highest byte is the first.
     #[inline(always)]
-    pub fn of_letters(sixteen: [u8; LONGEST], length: usize) -> Self {
+    pub fn of_letters(sixteen: u128, length: usize) -> Self {
         /// The bit that tells small letters from capitals.
         const SMALL: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
         /// The last so many bytes of sixteen.
@@ -115,7 +129,7 @@ impl WordKey {
             }
             last
         };
-        Self { key: (u128::from_be_bytes(sixteen) | SMALL) & LAST[length], length }
+        Self { key: (sixteen | SMALL) & LAST[length.min(LONGEST)], length }
     }
 
     /// A whole word.
@@ -198,10 +212,9 @@ struct Table {
     /// What each bucket multiplies a hash by, so that no two words have one place.
     multipliers: [u32; BUCKETS],
     /// Beside the entries and not in them: a look-up touches keys of 16 bytes and no more.
-    keys: Vec<u128>,
-    /// Flags, and the stem as [`super::scan::Token`] keeps it.
+    keys: [u128; PLACES],
+    /// Flags and stems; the stem of a stop word that gives no direction is 0, for nobody reads it.
     read: Vec<(u32, u32)>,
-    /// The first one says nothing: it is what a word that stands in no list gets.
     entries: Vec<Entry>,
 }
 
@@ -212,10 +225,12 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let mut table = Table {
         places: [0; PLACES],
         multipliers: [1; BUCKETS],
-        keys: vec![u128::MAX],
+        keys: [u128::MAX; PLACES],
         read: Vec::new(),
-        entries: vec![Entry::default()],
+        entries: vec![Entry::default(); usize::from(entry::FIRST)],
     };
+    table.entries[usize::from(entry::OTHER)].flags = flag::OTHER;
+    table.entries[usize::from(entry::NOT)].flags = flag::NEGATION;
     let mut numbers = HashMap::new();
     for (list, bit) in [
         (include_str!("lexicon/negations.txt"), flag::NEGATION),
@@ -266,10 +281,12 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
             }
         }
     }
+    table.entries[usize::from(entry::NAME_A)] = table.entries[numbers[&WordKey::of("a").key]];
+    table.entries[usize::from(entry::NAME_A)].flags &= !flag::STOP;
     table.place();
-    let words = table.entries.iter().zip(&table.keys).skip(1);
     table.read =
-        std::iter::once((0, 0)).chain(words.map(|(entry, &key)| (entry.flags, kept_stem(key, entry)))).collect();
+        table.entries.iter().zip(table.keys).map(|(entry, key)| (entry.flags, kept_stem(key, entry))).collect();
+    table.read[usize::from(entry::OTHER)].1 = 0;
     table
 });
 
@@ -302,7 +319,7 @@ impl Table {
         let key = WordKey::of(word).key;
         let id = *numbers.entry(key).or_insert(self.entries.len());
         if id == self.entries.len() {
-            self.keys.push(key);
+            self.keys[id] = key;
             self.entries.push(Entry::default());
         }
         &mut self.entries[id]
@@ -314,7 +331,7 @@ impl Table {
     /// Belazzougui et al., "Hash, displace, and compress", ESA 2009, without the compression.
     fn place(&mut self) {
         let mut buckets = vec![Vec::new(); BUCKETS];
-        for (id, &key) in (0u16..).zip(&self.keys).skip(1) {
+        for (id, &key) in (0u16..).zip(&self.keys[..self.entries.len()]).skip(usize::from(entry::FIRST)) {
             let (bucket, hash) = hash(key);
             buckets[bucket].push((hash, id));
         }
@@ -336,7 +353,7 @@ impl Table {
     fn find(&self, key: u128) -> u16 {
         let (bucket, hash) = hash(key);
         let id = self.places[place(hash, self.multipliers[bucket])];
-        if self.keys[id as usize] == key { id } else { 0 }
+        if self.keys[id as usize % PLACES] == key { id } else { entry::NONE }
     }
 }
 
@@ -363,18 +380,16 @@ impl Lexicon {
         }
     }
 
-    /// The flags of an entry.
-    #[inline]
-    pub fn flags(self, id: u16) -> u32 {
-        self.0.read[id as usize].0
+    /// The number of the entry of a word of at most 16 bytes that has no genitive.
+    #[inline(always)]
+    pub fn find_short(self, word: WordKey) -> u16 {
+        self.0.find(word.key)
     }
 
-    /// Number, flags and stem of a word of at most 16 bytes; zeros where no list holds it.
-    #[inline(always)]
-    pub fn read(self, word: WordKey) -> (u16, u32, u32) {
-        let id = self.0.find(word.key);
-        let (flags, stem) = self.0.read[id as usize];
-        (id, flags, stem)
+    /// Flags and stem of an entry.
+    #[inline]
+    pub fn read(self, id: u16) -> (u32, u32) {
+        self.0.read[id as usize]
     }
 
     /// What the lists say.
@@ -419,7 +434,7 @@ mod tests {
     #[test]
     fn every_word_of_every_list_is_found_again() {
         assert!(TABLE.entries.len() < PLACES * 3 / 4, "{}", TABLE.entries.len());
-        for (id, &key) in TABLE.keys.iter().enumerate().skip(1) {
+        for (id, &key) in TABLE.keys[..TABLE.entries.len()].iter().enumerate().skip(usize::from(entry::FIRST)) {
             assert_eq!(TABLE.find(key) as usize, id);
         }
     }

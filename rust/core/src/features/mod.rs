@@ -19,7 +19,7 @@ mod vector;
 pub use self::analysis::Analysis;
 pub use self::intent::{QuestionType, Task};
 pub use self::language::{language, script};
-use self::lexicon::{Lexicon, WordKey, flag};
+use self::lexicon::{Lexicon, WordKey, entry, flag};
 pub use self::ngrams::{Sparse, hashed_ngrams};
 use self::scan::{Kind, Scan, Token, scan};
 pub use self::signature::LexicalSignature;
@@ -136,9 +136,10 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str, found: &Scan) -> Self {
-        let slots = Slots { slots: Vec::new(), frame: String::with_capacity(text.len()) };
+        let slots =
+            Slots { slots: Vec::with_capacity(found.tokens.len() / 16), frame: String::with_capacity(text.len()) };
         let features = Features {
-            chars: text.chars().count(),
+            chars: if text.is_ascii() { text.len() } else { text.chars().count() },
             bytes: text.len(),
             markup_signs: found.markup_signs,
             questions: found.questions,
@@ -162,18 +163,19 @@ impl<'a> Reader<'a> {
         // Nothing waits for the next word: it opens no text or sentence and follows none of "how", "can", "please".
         let mut is_settled = false;
         while let Some(token) = tokens.get(at) {
-            // Two words of three say nothing but what they are called.
-            if token.flags & !flag::STOP == 0 && is_settled {
-                if token.flags == 0 {
-                    self.signature.content(0, self.stem(token));
+            let (flags, stem) = self.lexicon.read(token.entry);
+            // Half of all words say nothing but what they are called.
+            if flags & !flag::STOP == 0 && is_settled {
+                if flags == 0 {
+                    self.signature.content(0, self.stem(token, 0));
                 }
                 self.keep(token);
                 at += 1;
                 continue;
             }
             // Most words begin no slot, and their flags say so.
-            if token.flags & (flag::SLOT | flag::OTHER) == 0 {
-                self.word(token, false);
+            if flags & (flag::SLOT | flag::OTHER) == 0 {
+                self.word(token, (flags, stem), false);
                 self.keep(token);
                 at += 1;
             } else if let Some((slot, used)) = slots::slot_at(self.text, &tokens[at..], self.lexicon) {
@@ -198,50 +200,54 @@ impl<'a> Reader<'a> {
                 self.intent.end_sentence();
             }
             Kind::Money | Kind::Percent | Kind::Hash => self.signs += 1,
-            _ => self.word(token, is_slot),
+            _ => self.word(token, self.lexicon.read(token.entry), is_slot),
         }
     }
 
     #[inline(always)]
-    fn word(&mut self, token: &Token, is_slot: bool) {
-        if token.flags & flag::COUNTED != 0 {
-            self.count_flags(token);
+    fn word(&mut self, token: &Token, (flags, stem): (u32, u32), is_slot: bool) {
+        if flags & flag::COUNTED != 0 {
+            self.count_flags(token, flags);
         }
-        self.intent.word(|| &self.text[token.start as usize..token.end as usize], token.flags);
+        self.intent.word(|| &self.text[token.start as usize..token.end as usize], flags);
         if !is_slot {
-            let stem = self.stem(token);
-            self.signature.word(token.flags, stem, || self.lexicon.entry(token.entry).number);
+            let stem = self.stem(token, stem);
+            self.signature.word(flags, stem, || self.lexicon.entry(token.entry).number);
         }
     }
 
-    #[inline]
-    fn stem(&self, token: &Token) -> u32 {
-        if token.flags != 0 || token.stem != 0 {
+    /// The stem of a token whose entry has `stem`.
+    #[inline(always)]
+    fn stem(&self, token: &Token, stem: u32) -> u32 {
+        if token.stem != 0 {
             return token.stem;
+        }
+        if token.entry != entry::NONE {
+            return stem;
         }
         let (start, end) = (token.start as usize, token.end as usize);
         let key = match self.text.as_bytes()[..end].last_chunk() {
-            Some(sixteen) => WordKey::of_letters(*sixteen, end - start),
+            Some(sixteen) => WordKey::of_letters(u128::from_be_bytes(*sixteen), end - start),
             None => WordKey::of(&self.text[start..end].to_ascii_lowercase()),
         };
         key.stem()
     }
 
     #[inline(never)]
-    fn count_flags(&mut self, token: &Token) {
+    fn count_flags(&mut self, token: &Token, flags: u32) {
         let features = &mut self.features;
-        let has = |bit: u32| usize::from(token.flags & bit != 0);
+        let has = |bit: u32| usize::from(flags & bit != 0);
         features.negations += has(flag::NEGATION);
         features.reasoning_words += has(flag::REASONING);
         features.stale_words += has(flag::STALE);
         features.comparisons += has(flag::COMPARISON);
         features.constraints += has(flag::CONSTRAINT);
         features.creative_words += has(flag::CREATIVE);
-        if token.flags & (flag::TASK | flag::CODE | flag::ANTONYM) != 0 {
+        if flags & (flag::TASK | flag::CODE | flag::ANTONYM) != 0 {
             let entry = self.lexicon.entry(token.entry);
             features.antonym_sides |= entry.antonyms;
             features.tasks |= Task::bits(entry.task);
-            if token.flags & flag::CODE != 0 {
+            if flags & flag::CODE != 0 {
                 self.code.count(entry.code);
             }
         }

@@ -8,7 +8,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use self::signs::Signs;
 use self::windows::Walk;
-use super::lexicon::{Lexicon, WordKey, flag};
+use super::lexicon::{Lexicon, WordKey, entry};
 use super::simd::with_masks;
 
 /// What a token is.
@@ -53,12 +53,9 @@ pub struct Token {
     pub end: u32,
     /// What it is.
     pub kind: Kind,
-    /// Number of its lexicon entry; 0 for none.
+    /// Number of its lexicon entry, see [`entry`]; flags and stem of a listed word stand there.
     pub entry: u16,
-    /// Flags of its entry; a word that ends in "n't" is a negation whatever the lists say.
-    pub flags: u32,
-    /// A hash of a word without its ending. 0 for a stop word that gives no direction, whose stem nobody reads, and for a
-    /// word that stands in no list, until somebody reads it.
+    /// A hash of a word without its ending, where the walk had to look closer; else 0.
     pub stem: u32,
 }
 
@@ -160,13 +157,13 @@ impl<'a> Scanner<'a> {
     }
 
     fn push(&mut self, kind: Kind, start: usize, end: usize) {
-        self.push_token(kind, start, end, (0, flag::OTHER, 0));
+        self.push_token(kind, start, end, (entry::OTHER, 0));
     }
 
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a request of 4 GiB is refused long before")]
-    fn push_token(&mut self, kind: Kind, start: usize, end: usize, (entry, flags, stem): (u16, u32, u32)) {
-        let token = Token { start: start as u32, end: end as u32, kind, entry, flags, stem };
+    fn push_token(&mut self, kind: Kind, start: usize, end: usize, (entry, stem): (u16, u32)) {
+        let token = Token { start: start as u32, end: end as u32, kind, entry, stem };
         self.found.tokens.push(token);
     }
 
@@ -226,13 +223,13 @@ impl<'a> Scanner<'a> {
             if !is_latin {
                 self.found.signs.push_word(&self.text[start..at]);
             }
-            let entry = self.lexicon.find(key);
-            let not = if key.is_contracted_not() { flag::NEGATION } else { 0 };
             // "A or B": a capital A may be a name, and costs nothing where it is an article.
-            let stop = if is_upper && key == WordKey::of("a") { flag::STOP } else { 0 };
-            let flags = self.lexicon.flags(entry) & !stop | not;
-            let is_read = flags & (flag::STOP | flag::DIRECTION) != flag::STOP;
-            self.push_token(Kind::Word, start, at, (entry, flags, if is_read { key.stem() } else { 0 }));
+            let entry = match self.lexicon.find(key) {
+                entry::NONE if key.is_contracted_not() => entry::NOT,
+                _ if is_upper && key == WordKey::of("a") => entry::NAME_A,
+                entry => entry,
+            };
+            self.push_token(Kind::Word, start, at, (entry, key.stem()));
         }
         at
     }

@@ -1,7 +1,7 @@
 //! What is longer than a word: numbers, dates, versions, ids, addresses, names of files and of code, strings in quotes.
 
 use super::{Class, Kind, Scanner};
-use crate::features::lexicon::WordKey;
+use crate::features::lexicon::{WordKey, entry};
 
 /// Most bytes of a quoted string, quotes left out: more is a passage and not a name.
 const LONGEST_QUOTE: usize = 60;
@@ -40,7 +40,7 @@ impl Scanner<'_> {
                 let is_name = next == b'#' || end == at + 2;
                 if is_name && !matches!(self.class(end), Class::Letter | Class::Digit | Class::High) {
                     self.bytes[at..end].iter().for_each(|&sign| key.push(sign));
-                    self.push_token(Kind::Word, start, end, (0, 0, key.stem()));
+                    self.push_token(Kind::Word, start, end, (entry::NONE, key.stem()));
                     return Some(end);
                 }
             }

@@ -60,13 +60,16 @@ fn read<C: Classify>(bytes: &[u8], base: usize) -> Masks {
         None | Some([]) => Masks::default(),
         Some(rest) => match rest.first_chunk() {
             Some(window) => C::masks(window),
-            None => {
-                let mut window = [0; WINDOW];
-                window[..rest.len()].copy_from_slice(rest);
-                C::masks(&window)
-            }
+            None => C::masks(&padded(rest)),
         },
     }
+}
+
+#[cold]
+fn padded(rest: &[u8]) -> [u8; WINDOW] {
+    let mut window = [0; WINDOW];
+    window[..rest.len()].copy_from_slice(rest);
+    window
 }
 
 /// Capitals that follow a small letter: "getUser" may be a name of code.
@@ -89,24 +92,27 @@ impl Scanner<'_> {
     /// Takes a run of at most 16 letters, no capital in it but the first ones, where it is a word and no more.
     #[inline(always)]
     fn plain_word(&mut self, start: usize, end: usize) -> bool {
-        let around = self.bytes.get(end.wrapping_sub(LONGEST)..).and_then(<[u8]>::first_chunk);
+        let around = self.bytes.get(end.wrapping_sub(LONGEST)..).and_then(<[u8]>::first_chunk::<{ LONGEST + 2 }>);
         let copied;
-        let [word @ .., next, after] = match around {
+        let around = match around {
             Some(around) => around,
             None => {
                 copied = self.edge(end);
                 &copied
             }
         };
-        if !matches!(next, b' ' | b',') && goes_on(self.bytes[start], *next, *after) {
+        let (next, after) = (around[LONGEST], around[LONGEST + 1]);
+        let Some(sixteen) = around.first_chunk() else { return false };
+        let sixteen = u128::from_be_bytes(*sixteen);
+        if !matches!(next, b' ' | b',') && goes_on(sixteen, next, after) {
             return false;
         }
-        let read = self.lexicon.read(WordKey::of_letters(*word, end - start));
         // "A or B": a capital A may be a name.
-        if end - start == 1 && word[LONGEST - 1] == b'A' {
+        if end - start == 1 && sixteen & 0xff == u128::from(b'A') {
             return false;
         }
-        self.push_token(Kind::Word, start, end, read);
+        let entry = self.lexicon.find_short(WordKey::of_letters(sixteen, end - start));
+        self.push_token(Kind::Word, start, end, (entry, 0));
         true
     }
 
@@ -123,14 +129,14 @@ impl Scanner<'_> {
 
 /// Whether a run of letters is more than a word by the two bytes that follow it, or may be.
 #[inline]
-fn goes_on(first: u8, next: u8, after: u8) -> bool {
+fn goes_on(sixteen: u128, next: u8, after: u8) -> bool {
     match next {
         b'0'..=b'9' | b'+' | b'#' | b'@' | b'_' | 128.. => true,
         b'-' => after.is_ascii_digit(),
         b'\'' => after.is_ascii_alphabetic() || after == b'_',
         b':' => after == b'/',
         b'(' => after == b')',
-        b'.' => after.is_ascii_lowercase() || first | 0x20 == b'w',
+        b'.' => after.is_ascii_lowercase() || (sixteen & 0xff) | 0x20 == u128::from(b'w'), // "www."
         _ => false,
     }
 }
