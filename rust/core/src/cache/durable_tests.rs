@@ -8,11 +8,14 @@ use crate::clock::ManualClock;
 use crate::embed::{Embedding, StaticEmbedder};
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("compound-fast-{}-{name}", std::process::id()));
+    pub(super) fn new(name: &str) -> Self {
+        // In memory where the system has that: these tests wait for the disk some thousand times.
+        let memory = PathBuf::from("/dev/shm");
+        let path = if memory.is_dir() { memory } else { std::env::temp_dir() }
+            .join(format!("compound-fast-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         Self(path)
     }
@@ -37,19 +40,29 @@ fn try_open(path: &Path, config: CacheConfig, embedder: Arc<dyn Embedder>, now_m
     Cache::open(config, embedder, Arc::new(ManualClock::new(now_ms)), &disk)
 }
 
+pub(super) fn try_open_as(path: &Path, is_sync: bool) -> Result<Cache> {
+    let disk = DiskConfig { path: path.to_owned(), is_sync, is_strict: true };
+    Cache::open(
+        CacheConfig::default(),
+        StaticEmbedder::shipped().unwrap(),
+        Arc::new(ManualClock::new(1_000)),
+        &disk,
+    )
+}
+
 fn open(folder: &Folder) -> Cache {
     try_open(&folder.0, CacheConfig::default(), StaticEmbedder::shipped().unwrap(), 1_000).unwrap()
 }
 
-fn put(cache: &Cache, text: &str, options: PutOptions) -> u128 {
+pub(super) fn put(cache: &Cache, text: &str, options: PutOptions) -> u128 {
     cache.put(&ask(text), answer(text), options).unwrap().unwrap()
 }
 
-fn from(source: &str) -> PutOptions {
+pub(super) fn from(source: &str) -> PutOptions {
     PutOptions { sources: [source.into()].into(), ..PutOptions::default() }
 }
 
-fn source(name: &str) -> Selection {
+pub(super) fn source(name: &str) -> Selection {
     Selection { source: Some(name.into()), ..Selection::default() }
 }
 

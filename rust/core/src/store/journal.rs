@@ -8,17 +8,16 @@
 //! an answer that holds bytes like those of a record is not taken for one, wherever reading starts. A stretch that is no
 //! record (a write that a crash cut short, a damaged page) is skipped up to the next one that is.
 
-use std::fs::File;
 use std::hash::Hasher;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 use siphasher::sip::SipHasher13;
 
 use super::codec::{Reader, Writer};
 use crate::container;
+use crate::disk::File;
 use crate::error::{Error, ErrorKind, Result};
 
 const MAGIC: &[u8; 8] = b"cfjrn\r\n\x01";
@@ -40,7 +39,7 @@ pub struct Head {
 /// A journal that is written to.
 #[derive(Debug)]
 pub struct Journal {
-    file: Arc<File>,
+    file: File,
     tags: Tags,
     /// What waits to be written. Locked for a copy; the order of records is that of this lock.
     pending: Mutex<Pending>,
@@ -75,9 +74,9 @@ impl Journal {
     pub fn create(path: &Path, head: &Head, is_sync: bool) -> Result<Self> {
         let bytes = head.encode();
         container::write_whole(path, &bytes).map_err(|fault| io_fault(path, &fault))?;
-        let file = File::options().append(true).open(path).map_err(|fault| io_fault(path, &fault))?;
+        let file = File::append(path).map_err(|fault| io_fault(path, &fault))?;
         Ok(Self {
-            file: Arc::new(file),
+            file,
             tags: Tags::new(head),
             pending: Mutex::default(),
             written: Mutex::new(Written { len: bytes.len() as u64, count: 0, lost_to: 0, is_dirty: false }),
@@ -120,7 +119,7 @@ impl Journal {
             return Err(io::Error::other("the write that this record was part of failed"));
         }
         if is_sync && written.is_dirty {
-            self.file.sync_data()?;
+            self.file.sync()?;
             written.is_dirty = false;
         }
         Ok(())
@@ -137,7 +136,7 @@ impl Journal {
         while let Some(payload) = reader.bytes() {
             self.tags.frame(&mut framed, written.len, payload);
         }
-        let done = (&*self.file).write_all(&framed);
+        let done = self.file.write_all(&framed);
         written.count = count;
         written.is_dirty = true;
         if done.is_ok() {
@@ -146,7 +145,7 @@ impl Journal {
             written.lost_to = count;
             // What was written of it is cut off. Where that fails too, the length is what the system says: places count.
             if self.file.set_len(written.len).is_err() {
-                written.len = self.file.metadata().map_or(written.len, |metadata| metadata.len()).next_multiple_of(8);
+                written.len = self.file.len().unwrap_or(written.len).next_multiple_of(8);
             }
         }
         done
@@ -158,7 +157,7 @@ impl Journal {
     /// The system's.
     pub fn sync(&self) -> io::Result<()> {
         let was_dirty = std::mem::replace(&mut self.written.lock().is_dirty, false);
-        let done = if was_dirty { self.file.sync_data() } else { Ok(()) };
+        let done = if was_dirty { self.file.sync() } else { Ok(()) };
         if done.is_err() {
             self.written.lock().is_dirty = true;
         }
