@@ -149,8 +149,11 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// The system's.
 pub fn make_folder(path: &Path) -> io::Result<()> {
-    let missing: Vec<PathBuf> =
-        path.ancestors().take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists()).map(Path::to_owned).collect();
+    let missing: Vec<PathBuf> = path
+        .ancestors()
+        .take_while(|folder| !folder.as_os_str().is_empty() && !folder.exists())
+        .map(Path::to_owned)
+        .collect();
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -42,12 +42,7 @@ fn try_open(path: &Path, config: CacheConfig, embedder: Arc<dyn Embedder>, now_m
 
 pub(super) fn try_open_as(path: &Path, is_sync: bool) -> Result<Cache> {
     let disk = DiskConfig { path: path.to_owned(), is_sync, is_strict: true };
-    Cache::open(
-        CacheConfig::default(),
-        StaticEmbedder::shipped().unwrap(),
-        Arc::new(ManualClock::new(1_000)),
-        &disk,
-    )
+    Cache::open(CacheConfig::default(), StaticEmbedder::shipped().unwrap(), Arc::new(ManualClock::new(1_000)), &disk)
 }
 
 fn open(folder: &Folder) -> Cache {
@@ -196,6 +191,30 @@ fn a_snapshot_written_beside_writers_loses_nothing() {
             assert_eq!(&*cache.get(&ask(&text)).unwrap().answer().response, text.as_bytes());
         }
         assert!(cache.get(&ask(&format!("question 4 of {writer}"))).is_none());
+    }
+}
+
+#[test]
+fn a_tenant_that_was_removed_beside_a_snapshot_does_not_come_back() {
+    let folder = Folder::new("tenant");
+    for _ in 0..10 {
+        let cache = open(&folder);
+        for number in 0..2_000 {
+            cache.put(&ask(&format!("question {number}")), answer("x"), PutOptions::default()).unwrap();
+        }
+        let tenant = Selection { tenant: Some("acme".into()), ..Selection::default() };
+        let is_done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    cache.compact().unwrap();
+                }
+            });
+            assert_eq!(cache.invalidate(&tenant, false).unwrap(), 2_000);
+            is_done.store(true, Ordering::Relaxed);
+        });
+        drop(cache);
+        assert_eq!(open(&folder).len(), 0);
     }
 }
 

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
@@ -16,7 +17,11 @@ use parking_lot::Mutex;
 pub(crate) enum Event {
     MadeFolder(PathBuf),
     Made(PathBuf, usize),
-    Wrote { file: usize, at: u64, bytes: Vec<u8> },
+    Wrote {
+        file: usize,
+        at: u64,
+        bytes: Vec<u8>,
+    },
     /// What came before the given number of events is on the disk.
     Synced(usize, usize),
     Renamed(PathBuf, PathBuf),
@@ -38,6 +43,8 @@ pub(crate) struct Recording {
 pub(crate) struct Record {
     root: PathBuf,
     events: Mutex<Vec<Event>>,
+    /// How long a sync takes at least, so that others come in between.
+    pause: Mutex<Duration>,
     /// Which file has which name now, and how many files there were.
     files: Mutex<(BTreeMap<PathBuf, usize>, usize)>,
 }
@@ -66,7 +73,8 @@ impl Recording {
     /// Begins with what stands below `root` now, which counts as synced.
     pub(crate) fn start(root: &Path) -> Self {
         let files = Mutex::default();
-        let record = Arc::new(Record { root: root.to_owned(), events: Mutex::default(), files });
+        let record =
+            Arc::new(Record { root: root.to_owned(), events: Mutex::default(), pause: Mutex::default(), files });
         let mut folders = vec![root.to_owned()];
         while let Some(folder) = folders.pop() {
             for found in fs::read_dir(&folder).unwrap().map(|found| found.unwrap().path()) {
@@ -93,6 +101,11 @@ impl Recording {
         self.record.push(Event::Note(number));
     }
 
+    /// Has every sync from now on take so long at least.
+    pub(crate) fn pause(&self, pause: Duration) {
+        *self.record.pause.lock() = pause;
+    }
+
     pub(crate) fn events(&self) -> Vec<Event> {
         self.record.events.lock().clone()
     }
@@ -102,7 +115,9 @@ impl Recording {
         let root = &self.record.root;
         let synced_folder = |path: &Path, at: usize| {
             let parent = path.parent().unwrap();
-            events.iter().any(|event| matches!(event, Event::SyncedFolder(folder, before) if folder == parent && at < *before))
+            events
+                .iter()
+                .any(|event| matches!(event, Event::SyncedFolder(folder, before) if folder == parent && at < *before))
         };
         let (mut folders, mut names) = (BTreeSet::from([root.clone()]), BTreeMap::<&Path, usize>::new());
         // The file that a name stood for when it was renamed, whether or not the name before it lasts.
@@ -222,8 +237,10 @@ fn syncing<F: Fn(&Record, usize)>(record: Option<Arc<Record>>, done: F) -> Synci
         let before = record.events.lock().len();
         (record, before)
     });
-    // Time for others to come in between, whatever the disk.
-    std::thread::yield_now();
+    if let Some((record, _)) = &begun {
+        let pause = *record.pause.lock();
+        std::thread::sleep(pause);
+    }
     Syncing(begun, done)
 }
 
