@@ -38,6 +38,9 @@ impl Cache {
             let context = "invalidate() was not told what; name an entry_id, source, tag, tenant, namespace or writer";
             return Err(Error::new(ErrorKind::Config, format!("{context}, or call clear() to remove everything")));
         }
+        // A walk gives others turns, and a snapshot in between would hold what the walk has not come to yet, without the
+        // record that says that it goes: that stands in the journal which the snapshot replaces.
+        let walk = (!is_dry_run && !selection.has_table()).then(|| self.disk.lock());
         let mut dropped = Dropped::default();
         let mut state = self.state.lock();
         // First in line, then done: what comes in between is newer than what was meant.
@@ -46,6 +49,7 @@ impl Cache {
         let mut count = found.map(|slots| state.take(slots.into_iter(), selection, is_dry_run, &mut dropped));
         drop(state); // before the entries are
         let count = count.take().unwrap_or_else(|| self.take_paged(selection, is_dry_run));
+        drop(walk);
         self.commit_removal(ticket)?;
         Ok(count)
     }

@@ -352,4 +352,6 @@ mod invalidate_tests;
 #[cfg(test)]
 mod partition_tests;
 #[cfg(test)]
+mod power_cut_tests;
+#[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::error::{Error, ErrorKind, Result};
 
 const JOURNAL: &str = "journal-";
@@ -33,7 +34,7 @@ impl Directory {
         let fault = |fault: io::Error| {
             Error::new(ErrorKind::Cache, format!("{}: no folder for a cache ({fault})", path.display()))
         };
-        make(path).map_err(fault)?;
+        disk::make_folder(path).map_err(fault)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(fault)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
@@ -95,7 +96,7 @@ impl Directory {
     pub fn forget_before(&self, generation: u64) {
         for found in self.files().unwrap_or_default() {
             if found.generation < generation {
-                let _ = fs::remove_file(self.path.join(found.name));
+                let _ = disk::remove(&self.path.join(found.name));
             }
         }
     }
@@ -106,8 +107,8 @@ impl Directory {
         for file in fs::read_dir(&self.path).map_err(fault)? {
             let name = file.map_err(fault)?.file_name();
             let name = name.to_string_lossy();
-            if name.ends_with(".tmp") {
-                let _ = fs::remove_file(self.path.join(&*name)); // of a writer that was cut short; this process holds the lock
+            if name.ends_with(".tmp") && [JOURNAL, SNAPSHOT, VECTORS].iter().any(|kind| name.starts_with(kind)) {
+                let _ = disk::remove(&self.path.join(&*name)); // of a writer that was cut short; this process holds the lock
             }
             for kind in [JOURNAL, SNAPSHOT, VECTORS] {
                 let generation = name.strip_prefix(kind).and_then(|rest| rest.split('-').next()?.parse().ok());
@@ -123,13 +124,4 @@ struct Found {
     kind: &'static str,
     generation: u64,
     name: String,
-}
-
-/// Makes a folder that only its owner may look into: prompts, answers and the secret key stand in it.
-fn make(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
