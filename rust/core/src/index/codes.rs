@@ -239,7 +239,7 @@ impl Codec {
         let unit = unit * STEP / root;
         let half_sum = values.iter().sum::<f32>() / 2.0;
         let shift = CENTRE * sum as f32 * unit;
-        Ok(Query { values, codes, unit, shift, residual, fine, fine_unit, fine_error, half_sum })
+        Ok(Query { values, codes, fine, fine_unit, fine_error, unit, shift, residual, half_sum })
     }
 
     /// The least that a row of at least this similarity can be estimated at, where no code leaves out more than `loss`.

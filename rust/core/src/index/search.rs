@@ -81,11 +81,11 @@ pub fn walk(codec: &Codec, slots: &Slots, graph: &Graph, wanted: Wanted, scratch
         if score < best.threshold {
             break;
         }
-        if graph.standing(slot) == Standing::Linked {
-            if let Some(similarity) = best.offer(slot) {
-                for &copy in graph.copies(slot) {
-                    best.offer_at(copy, similarity);
-                }
+        if graph.standing(slot) == Standing::Linked
+            && let Some(similarity) = best.offer(slot)
+        {
+            for &copy in graph.copies(slot) {
+                best.offer_at(copy, similarity);
             }
         }
     }
