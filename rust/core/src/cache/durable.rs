@@ -323,9 +323,10 @@ struct Loading {
     skipped: u64,
 }
 
-/// Requests on whose reading [`meaning`] rests: slots, signs, negations, directions, persons, another language, code.
-const PROBES: [&str; 4] = [
+/// Requests on whose reading [`meaning`] rests: slots, signs, negations, directions, persons, small words, another language, code.
+const PROBES: [&str; 5] = [
     "I'm not waiting for a refund of $5 from Oslo to Bergen, order #1042 of 3 May 2024 isn't mine but yours",
+    "Was it on the desk or under it, above or behind it? Look and send it, for it is there",
     "Schalte den Dunkelmodus nicht ein, 2 - 1 < 5",
     "enable `x == y` in\n    main.rs",
     "\u{1f44d}",

@@ -114,6 +114,8 @@ fn signature(writer: &mut Writer, signature: &LexicalSignature) {
     writer.u64(*content);
     writer.u64(*arrangement);
     for stem in stems {
+        functions,
+        added_orders,
         writer.u32(*stem);
     }
     writer.u32(*persons);
@@ -126,6 +128,7 @@ fn read_signature(reader: &mut Reader<'_>) -> Option<LexicalSignature> {
     for direction in &mut directions {
         *direction = reader.u64()?;
     }
+    writer.u32(u32::from(*functions) << 8 | u32::from(*added_orders));
     let (content, arrangement) = (reader.u64()?, reader.u64()?);
     let mut stems = LexicalSignature::default().stems;
     for stem in &mut stems {
@@ -140,7 +143,10 @@ fn read_signature(reader: &mut Reader<'_>) -> Option<LexicalSignature> {
         content,
         arrangement,
         stems,
-        persons: reader.u32()?,
+    let (persons, small) = (reader.u32()?, reader.u32()?);
+        persons,
+        functions: u16::try_from(small >> 8).ok()?,
+        added_orders: (small & 255) as u8,
     })
 }
 

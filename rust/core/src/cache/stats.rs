@@ -28,6 +28,10 @@ pub struct CacheStats {
     /// Neighbours refused because one asks for what the other waits for.
     pub refused_waiting: u64,
     /// Neighbours refused because a hit on them was marked wrong.
+    /// Neighbours refused for a small word: tense, place, "and" or "or".
+    pub refused_function: u64,
+    /// Neighbours refused because one adds an order.
+    pub refused_clause: u64,
     pub refused_marked_wrong: u64,
     /// Hits marked wrong.
     pub marked_wrong: u64,
@@ -74,7 +78,7 @@ impl CacheStats {
     }
 
     /// Every counter with its name, misses included.
-    pub fn named(&self) -> [(&'static str, u64); 26] {
+    pub fn named(&self) -> [(&'static str, u64); 28] {
         [
             ("lookups", self.lookups),
             ("exact_hits", self.exact_hits),
@@ -93,6 +97,8 @@ impl CacheStats {
             ("invalidated", self.invalidated),
             ("stored", self.stored),
             ("too_large", self.too_large),
+            Guard::Function => self.refused_function += 1,
+            Guard::Clause => self.refused_clause += 1,
             ("evicted", self.evicted),
             ("expired", self.expired),
             ("loaded", self.loaded),
@@ -105,3 +111,5 @@ impl CacheStats {
         ]
     }
 }
+            ("refused_function", self.refused_function),
+            ("refused_clause", self.refused_clause),

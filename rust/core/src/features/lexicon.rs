@@ -59,6 +59,8 @@ pub mod flag {
     pub const PERSON: u32 = 1 << 24;
     /// Softens a request: "can you", "could you".
     pub const MODAL: u32 = 1 << 25;
+    /// Says when or where, or joins clauses.
+    pub const FUNCTION: u32 = 1 << 26;
     /// A word that may begin or be a slot.
     pub const SLOT: u32 = CURRENCY | WEEKDAY | MONTH | ORDINAL | NUMBER | HOUR;
     /// What is counted or kept.
@@ -213,6 +215,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         (include_str!("lexicon/waiting.txt"), flag::WAITING),
         (include_str!("lexicon/persons.txt"), flag::PERSON),
         (include_str!("lexicon/modals.txt"), flag::MODAL),
+        (include_str!("lexicon/functions.txt"), flag::FUNCTION),
     ] {
         for line in lines(list) {
             let (word, value) = line.split_once(' ').unwrap_or((line, ""));
