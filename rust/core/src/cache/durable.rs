@@ -65,7 +65,7 @@ impl Cache {
     /// A cache with what its folder holds; an empty one where the folder is empty or not there.
     ///
     /// # Errors
-    /// As [`Cache::new`]; `CacheLocked` where another process holds the folder, `Snapshot` where a file in it is damaged or
+    /// As [`Cache::new`]; `CacheLocked` where the folder is open already, `Snapshot` where a file in it is damaged or
     /// newer than this version, `Cache` where it cannot be read or written.
     pub fn open(
         config: CacheConfig,
@@ -281,7 +281,7 @@ impl Cache {
                 }
             }
             Record::Invalidate(selection) => {
-                self.state.get_mut().take_all(&selection, &mut dropped);
+                self.state.get_mut().take_all(&selection, &*self.embedder, &mut dropped);
             }
             Record::Wrong { asked, answered, entry_id } => {
                 let state = self.state.get_mut();
