@@ -109,7 +109,7 @@ class Entries:
         -----
         By entry id, source or tag the cost grows with the entries found, and all of them go in one step; otherwise with
         the entries held, a few hundred at a time, and others get in between. `near` compares a vector for each entry
-        that is left: some 0.1 ms a thousand.
+        that is left: some 0.4 ms a thousand.
         """
         chosen = _selection(entry_id, source, tag, tenant, namespace, writer)
         return self._core.invalidate(**chosen, near=_near(near, min_similarity), dry_run=dry_run)

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use compound_fast_core::cache::{self, Cache, CacheConfig, DiskConfig, Explanation, Guard, Near, Observed, PutOptions, ScopeStats, Selection};
+use compound_fast_core::cache::{
+    self, Cache, CacheConfig, DiskConfig, Explanation, Guard, Near, Observed, PutOptions, ScopeStats, Selection,
+};
 use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::error::{Error, ErrorKind};
 use compound_fast_core::features::Analysis;
@@ -266,7 +268,8 @@ impl PyCache {
 fn scope_row(py: Python<'_>, scope: ScopeStats) -> PyResult<Bound<'_, PyDict>> {
     let ScopeStats { lookups, exact_hits, semantic_hits } = scope;
     let misses = lookups - exact_hits - semantic_hits;
-    let counts = [("lookups", lookups), ("exact_hits", exact_hits), ("semantic_hits", semantic_hits), ("misses", misses)];
+    let counts =
+        [("lookups", lookups), ("exact_hits", exact_hits), ("semantic_hits", semantic_hits), ("misses", misses)];
     named(py, counts)
 }
 
@@ -308,7 +311,6 @@ fn to_ms(name: &str, seconds: f64) -> Result<u64, Error> {
 
 /// Refuses sources or tags that name nothing, before anything is stored.
 #[pyfunction]
-#[expect(clippy::needless_pass_by_value, reason = "extracted from Python")]
 pub fn check_names(py: Python<'_>, name: &str, values: Vec<String>) -> PyResult<()> {
     cache::check_names(name, &names(values)).or_raise(py)
 }

@@ -37,7 +37,8 @@ impl Cache {
     /// not be told; the entries are gone from memory then, and may come back with the next process.
     pub fn invalidate(&self, selection: &Selection, is_dry_run: bool) -> Result<u64> {
         if selection.is_everything() {
-            let context = "invalidate() was not told what; name an entry_id, source, tag, tenant, namespace, writer or near";
+            let context =
+                "invalidate() was not told what; name an entry_id, source, tag, tenant, namespace, writer or near";
             return Err(Error::new(ErrorKind::Config, format!("{context}, or call clear() to remove everything")));
         }
         let meant = self.meant(selection)?;

@@ -349,6 +349,7 @@ fn what_is_served_is_counted_by_tier_and_scope_with_what_it_saved() {
     assert_eq!((stats.saved_nano_usd, stats.tokens_saved), (80 + theirs.cost_nano_usd.unwrap_or(0), 24 + counted));
     assert_eq!(stats.unpriced_hits, 1 + u64::from(theirs.cost_nano_usd.is_none()));
     assert_eq!(stats.uncounted_hits, 1 + u64::from(counted == 0));
-    let counts = [&observed.exact, &observed.semantic, &observed.miss, &observed.put].map(crate::meter::Latencies::count);
+    let counts =
+        [&observed.exact, &observed.semantic, &observed.miss, &observed.put].map(crate::meter::Latencies::count);
     assert_eq!(counts, [2, 1, 1, 3]);
 }

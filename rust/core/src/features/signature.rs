@@ -253,7 +253,10 @@ mod tests {
     fn an_order_that_is_added_is_counted() {
         let added = |text: &str| signature(text).added_orders;
         assert_eq!((added("cancel order 10423 and refund it"), added("cancel it, then track it and send it")), (1, 2));
-        assert_eq!((added("cancel order 10423"), added("visa and mastercard"), added("and then the refund")), (0, 0, 0));
+        assert_eq!(
+            (added("cancel order 10423"), added("visa and mastercard"), added("and then the refund")),
+            (0, 0, 0)
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Directory {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => {
                 let context =
-                    "this cache is open already, in this process or another one; close the other, or give each a folder of its own";
+                    "this cache is open already, here or in another process; close the other, or give each a folder";
                 Err(Error::new(ErrorKind::CacheLocked, format!("{}: {context}", path.display())))
             }
             Err(TryLockError::Error(error)) => Err(fault(error)),
