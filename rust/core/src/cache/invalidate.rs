@@ -42,6 +42,9 @@ impl Cache {
             return Err(Error::new(ErrorKind::Config, format!("{context}, or call clear() to remove everything")));
         }
         let meant = self.meant(selection)?;
+        // A walk gives others turns, and a snapshot in between would hold what the walk has not come to yet, without the
+        // record that says that it goes: that stands in the journal which the snapshot replaces.
+        let walk = (!is_dry_run && !selection.has_table()).then(|| self.disk.lock());
         let mut dropped = Dropped::new();
         let mut state = self.state.lock();
         // First in line, then done: what comes in between is newer than what was meant.
@@ -50,6 +53,7 @@ impl Cache {
         let mut count = found.map(|slots| state.take(slots.into_iter(), &meant, is_dry_run, &mut dropped));
         drop(state); // before the entries are
         let count = count.take().unwrap_or_else(|| self.take_paged(&meant, is_dry_run));
+        drop(walk);
         self.commit_removal(ticket)?;
         Ok(count)
     }

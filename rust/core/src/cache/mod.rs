@@ -365,4 +365,6 @@ mod durable_tests;
 #[cfg(test)]
 mod invalidate_tests;
 #[cfg(test)]
+mod power_cut_tests;
+#[cfg(test)]
 mod tests;

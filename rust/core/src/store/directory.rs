@@ -9,6 +9,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::error::{Error, ErrorKind, Result};
 
 const JOURNAL: &str = "journal-";
@@ -31,7 +32,7 @@ impl Directory {
         let fault = |fault: io::Error| {
             Error::new(ErrorKind::Cache, format!("{}: no folder for a cache ({fault})", path.display()))
         };
-        make(path).map_err(fault)?;
+        disk::make_folder(path).map_err(fault)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(fault)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
@@ -75,7 +76,7 @@ impl Directory {
     pub fn forget_before(&self, generation: u64) {
         for (kind, found) in self.files().unwrap_or_default() {
             if found < generation {
-                let _ = fs::remove_file(self.path.join(format!("{kind}{found:012}")));
+                let _ = disk::remove(&self.path.join(format!("{kind}{found:012}")));
             }
         }
     }
@@ -86,8 +87,8 @@ impl Directory {
         for file in fs::read_dir(&self.path).map_err(fault)? {
             let name = file.map_err(fault)?.file_name();
             let name = name.to_string_lossy();
-            if name.ends_with(".tmp") {
-                let _ = fs::remove_file(self.path.join(&*name)); // of a writer that was cut short; this process holds the lock
+            if name.ends_with(".tmp") && (name.starts_with(JOURNAL) || name.starts_with(SNAPSHOT)) {
+                let _ = disk::remove(&self.path.join(&*name)); // of a writer that was cut short; this process holds the lock
             }
             let generation = |kind: &str| name.strip_prefix(kind)?.parse().ok();
             found.extend(generation(JOURNAL).map(|generation| (JOURNAL, generation)));
@@ -95,13 +96,4 @@ impl Directory {
         }
         Ok(found)
     }
-}
-
-/// Makes a folder that only its owner may look into: prompts, answers and the secret key stand in it.
-fn make(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
 }
