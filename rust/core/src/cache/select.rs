@@ -27,6 +27,11 @@ impl Selection {
         *self == Self::default()
     }
 
+    /// Whether the entries that are meant can be found without a look at the others.
+    pub(super) fn has_table(&self) -> bool {
+        self.entry_id.is_some() || self.source.is_some() || self.tag.is_some()
+    }
+
     /// Whether an entry is meant.
     pub fn matches(&self, entry: &Entry) -> bool {
         let is = |wanted: &Option<Box<str>>, found: &str| wanted.as_deref().is_none_or(|wanted| wanted == found);
