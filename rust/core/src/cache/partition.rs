@@ -20,10 +20,6 @@ pub(super) const SMALL_UP_TO: usize = 64;
 /// How many neighbours are looked at before the semantic tier gives up: a refused one lets the next one through.
 const CANDIDATES: usize = 4;
 
-/// A walk passes over a row whose four bits put it two deviations (.016 for 256 values) under the floor, though the rest
-/// would lift it. Six more lose no text that is the same, at any threshold (without: 1 of 600 at 1.0).
-const LEEWAY: f32 = 0.05;
-
 /// Vectors that are linked while others may wait to add theirs: some milliseconds.
 const LINKED_AT_ONCE: usize = 16;
 
@@ -128,7 +124,7 @@ impl Cache {
                 let large = Arc::clone(large);
                 MutexGuard::unlocked(state, || {
                     dropped.settle();
-                    large.index.search(&probe.vector, CANDIDATES, Some(floor - LEEWAY), None)
+                    large.index.search(&probe.vector, CANDIDATES, Some(floor - ROUNDING), None)
                 })
             }
         };
