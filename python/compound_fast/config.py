@@ -195,7 +195,7 @@ class Config:
             baseline=baseline,
             providers=providers,
             routing=read_routing(root.value("routing", {}), models, source=source),
-            cache=root.plain("cache", CacheConfig),
+            cache=_cache(root),
             embedder=root.plain("embedder", EmbedderConfig),
             ledger=root.plain("ledger", LedgerConfig),
             simulated=_simulated(root.block("simulated", _SIMULATED_KEYS, {})),
@@ -216,15 +216,26 @@ class Config:
             Environment variable with the key; none is sent where it is not set.
         model : str or None
             What the server calls the one model it has; None keeps each model's own name.
+
+        Raises
+        ------
+        ConfigError
+            If `base_url` is no address, or `api_key_env` no name of a variable.
         """
-        api_key = f"env:{api_key_env}" if api_key_env and os.environ.get(api_key_env) else None
-        server = {"kind": "openai_compatible", "base_url": base_url, "api_key": api_key}
-        providers = _providers(Block({"server": server}, place="providers", source="base_url"))
+        given = Block({"base_url": base_url, "api_key_env": api_key_env}, place="", source="")
+        if api_key_env is not None and not given.text("api_key_env").isidentifier():
+            raise given.error("api_key_env", f"is {shown(api_key_env)}, which is no name of an environment variable")
+        server = ProviderConfig(
+            name="server",
+            kind="openai_compatible",
+            base_url=_address(given, given.text("base_url")),
+            api_key=f"env:{api_key_env}" if api_key_env and os.environ.get(api_key_env) else None,
+        )
         models = {
             name: replace(known, provider="server", upstream_model=model or known.upstream_model)
             for name, known in self.models.items()
         }
-        return replace(self, models=models, providers=providers)
+        return replace(self, models=models, providers={server.name: server})
 
     def describe(self) -> list[tuple[str, str]]:
         """Return what each line of the configuration does, as (key, sentence)."""
@@ -234,6 +245,13 @@ class Config:
 
 
 _SIMULATED_KEYS = ("seed", "sleep", "output_tokens", "first_token_ms", "ms_per_token")
+
+
+def _cache(root: Block) -> CacheConfig:
+    cache = root.plain("cache", CacheConfig)
+    if cache.durability == "sync" and cache.path is None:
+        raise root.error("cache.durability", "is 'sync' without a path: nothing is kept on a disk; set cache.path")
+    return cache
 
 
 def _providers(block: Block) -> dict[str, ProviderConfig]:

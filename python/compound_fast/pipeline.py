@@ -55,6 +55,10 @@ class Pipeline:
             ledger=Ledger(config, clock=clock),
         )
 
+    def __repr__(self) -> str:
+        """Say which configuration it runs on, and its models."""
+        return f"Pipeline(config={self.config.source!r}, models={list(self.config.models)!r})"
+
     async def complete(self, body: bytes, options: CallOptions = _NO_OPTIONS) -> ChatCompletion:
         """Answer one request: an OpenAI chat-completion body, as JSON (`request.to_body` makes one of other forms).
 

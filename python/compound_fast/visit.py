@@ -207,6 +207,8 @@ class Visit:
                 attempts=stream.attempts,
             )
             return
+        if self._route is None:  # that nobody can take it is a decision too
+            self._decision_us = self._elapsed_us()
         cost: int | None = None
         if stream is not None:
             cost = None if usage is None else self._ledger.cost_nano(stream.model.name, usage)

@@ -20,7 +20,7 @@ impl Folder {
         Self(path)
     }
 
-    fn files(&self, start: &str) -> Vec<PathBuf> {
+    pub(super) fn files(&self, start: &str) -> Vec<PathBuf> {
         let names = fs::read_dir(&self.0).unwrap().map(|file| file.unwrap().path());
         let mut files: Vec<_> =
             names.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(start)).collect();
@@ -35,7 +35,7 @@ impl Drop for Folder {
     }
 }
 
-fn try_open(path: &Path, config: CacheConfig, embedder: Arc<dyn Embedder>, now_ms: u64) -> Result<Cache> {
+pub(super) fn try_open(path: &Path, config: CacheConfig, embedder: Arc<dyn Embedder>, now_ms: u64) -> Result<Cache> {
     let disk = DiskConfig { path: path.to_owned(), is_sync: false, is_strict: true };
     Cache::open(config, embedder, Arc::new(ManualClock::new(now_ms)), &disk)
 }
@@ -45,7 +45,7 @@ pub(super) fn try_open_as(path: &Path, is_sync: bool) -> Result<Cache> {
     Cache::open(CacheConfig::default(), StaticEmbedder::shipped().unwrap(), Arc::new(ManualClock::new(1_000)), &disk)
 }
 
-fn open(folder: &Folder) -> Cache {
+pub(super) fn open(folder: &Folder) -> Cache {
     try_open(&folder.0, CacheConfig::default(), StaticEmbedder::shipped().unwrap(), 1_000).unwrap()
 }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use super::partition::Dropped;
 use super::records;
 use super::select::Selection;
-use super::state::{Dropped, Entry, State};
+use super::state::{Entry, State};
 use super::{Cache, Hit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Label, Slot};
@@ -40,7 +41,7 @@ impl Cache {
         // A walk gives others turns, and a snapshot in between would hold what the walk has not come to yet, without the
         // record that says that it goes: that stands in the journal which the snapshot replaces.
         let walk = (!is_dry_run && !selection.has_table()).then(|| self.disk.lock());
-        let mut dropped = Dropped::new();
+        let mut dropped = Dropped::default();
         let mut state = self.state.lock();
         // First in line, then done: what comes in between is newer than what was meant.
         let ticket = if is_dry_run { None } else { state.log(&records::invalidate(selection)) };
@@ -56,7 +57,7 @@ impl Cache {
     fn take_paged(&self, selection: &Selection, is_dry_run: bool) -> u64 {
         let (mut count, mut from) = (0, 0);
         loop {
-            let mut dropped = Dropped::new();
+            let mut dropped = Dropped::default();
             let mut state = self.state.lock();
             let to = (from + PAGE).min(state.store.slots());
             count += state.take(slots(from, to), selection, is_dry_run, &mut dropped);
@@ -77,15 +78,17 @@ impl Cache {
     /// # Errors
     /// `Cache` where the disk could not be told.
     pub fn mark_wrong(&self, hit: &Hit) -> Result<bool> {
+        let mut dropped = Dropped::default();
         let mut state = self.state.lock();
         state.anchors.add(hit.asked, hit.entry.fingerprint);
         state.stats.marked_wrong += 1;
-        let entry = state.store.find_id(hit.entry_id()).and_then(|slot| state.remove(slot));
-        state.stats.invalidated += u64::from(entry.is_some());
+        let slot = state.store.find_id(hit.entry_id());
+        let is_held = slot.is_some_and(|slot| state.remove(slot, &mut dropped));
+        state.stats.invalidated += u64::from(is_held);
         let ticket = state.log(&records::wrong(hit.asked, hit.entry.fingerprint, hit.entry_id()));
         drop(state); // before the entry is
         self.commit_removal(ticket)?;
-        Ok(entry.is_some())
+        Ok(is_held)
     }
 
     /// The next entries that are meant, from a slot on, and where to go on; `None` at the end.
@@ -140,7 +143,7 @@ impl State {
             }
             count += 1;
             if !is_dry_run {
-                dropped.extend(self.remove(slot));
+                self.remove(slot, dropped);
                 self.stats.invalidated += 1;
             }
         }

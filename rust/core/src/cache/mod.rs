@@ -10,6 +10,7 @@ mod durable;
 mod found;
 mod guards;
 mod invalidate;
+mod partition;
 mod quotas;
 mod records;
 mod select;
@@ -19,7 +20,7 @@ mod stats;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 pub use self::config::{CacheConfig, PutOptions};
 use self::durable::Disk;
@@ -27,23 +28,24 @@ pub use self::durable::DiskConfig;
 pub use self::found::{Candidate, Explanation, Hit, HitKind};
 pub use self::guards::Guard;
 pub use self::invalidate::Listed;
+use self::partition::{Dropped, Partition};
 use self::quotas::Quotas;
 pub use self::select::Selection;
 pub use self::state::Entry;
-use self::state::{Dropped, Now, Probe, State};
+use self::state::{Now, Probe, State};
 pub use self::stats::CacheStats;
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Analysis, LexicalSignature};
-use crate::index::FlatIndex;
 use crate::request::FingerprintKey;
 use crate::store::{Answer, Origin};
 
 /// A body that is longer than this is not kept with its entry.
 const KEPT_REQUEST_BYTES: usize = 16 << 10;
 
-/// A cache of answers. Shared between threads; one lock, which is never held while a text is read or embedded.
+/// A cache of answers. Shared between threads; one lock, which is never held while a text is read or embedded, or a large
+/// partition searched or changed.
 #[derive(Debug)]
 pub struct Cache {
     config: CacheConfig,
@@ -51,6 +53,8 @@ pub struct Cache {
     embedder: Arc<dyn Embedder>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Shared by those whose entry is held and whose vector is on its way into a large partition.
+    adding: RwLock<()>,
     entries_made: AtomicU64,
     /// The folder that it is kept in; held while a snapshot is written, and taken before the state's lock.
     disk: Mutex<Option<Disk>>,
@@ -76,6 +80,7 @@ impl Cache {
             embedder,
             clock,
             state: Mutex::new(state),
+            adding: RwLock::default(),
             entries_made: AtomicU64::new(0),
             disk: Mutex::default(),
             is_durable: AtomicBool::new(false),
@@ -96,7 +101,7 @@ impl Cache {
     /// [`Cache::get`], where answers older than `max_age_ms` are not served (and stay).
     pub fn get_fresh(&self, analysis: &Analysis, max_age_ms: Option<u64>) -> Option<Hit> {
         let now = self.now(max_age_ms);
-        let mut dropped = Dropped::new();
+        let mut dropped = Dropped::default();
         let scope = self.key.scope(analysis.request());
         let fingerprint = self.key.exact(scope, analysis.request());
         {
@@ -112,7 +117,7 @@ impl Cache {
         }
         let probe = self.probe(analysis, scope, fingerprint);
         let mut state = self.state.lock();
-        for (slot, candidate) in state.candidates(&probe, now, &mut dropped) {
+        for (slot, candidate) in Self::candidates(&mut state, &probe, now, &mut dropped) {
             if let Some(guard) = candidate.refused_by {
                 state.stats.count_refusal(guard);
                 continue;
@@ -132,7 +137,7 @@ impl Cache {
     pub fn get_again(&self, analysis: &Analysis, max_age_ms: Option<u64>) -> Option<Hit> {
         let now = self.now(max_age_ms);
         let fingerprint = self.fingerprint(analysis);
-        let mut dropped = Dropped::new();
+        let mut dropped = Dropped::default();
         let mut state = self.state.lock();
         let hit = state.exact(fingerprint, now, &mut dropped)?;
         state.stats.exact_hits += 1;
@@ -159,8 +164,8 @@ impl Cache {
             return Explanation { hit: exact, candidates: Vec::new(), threshold, is_semantic };
         }
         let probe = self.probe(analysis, scope, fingerprint);
-        let state = self.state.lock();
-        let found = state.neighbours(&probe, -1.0, now);
+        let mut state = self.state.lock();
+        let found = Self::neighbours(&mut state, &probe, -1.0, now);
         let serves = |candidate: &Candidate| candidate.refused_by.is_none() && candidate.similarity >= probe.threshold;
         let hit = found
             .iter()
@@ -209,7 +214,7 @@ impl Cache {
                 .or_else(|| self.ttl_ms(analysis, id))
                 .map_or(u64::MAX, |ttl_ms| born_ms.saturating_add(ttl_ms)),
         };
-        let row = 2 * self.embedder.dim() * size_of::<f32>() + size_of::<FlatIndex>();
+        let row = 2 * self.embedder.dim() * size_of::<f32>() + size_of::<Partition>();
         let is_too_large = entry.heap_bytes() + row > self.config.max_bytes;
         if is_too_large || now_ms >= entry.expires_ms {
             self.state.lock().stats.too_large += u64::from(is_too_large);
@@ -217,9 +222,10 @@ impl Cache {
         }
         let vector = probe.as_ref().map(|probe| &probe.vector[..]);
         let record = self.is_durable.load(Ordering::Relaxed).then(|| records::put(&entry, vector));
-        let mut dropped = Dropped::new();
+        let mut dropped = Dropped::default();
+        let adding = self.adding.read();
         let mut state = self.state.lock();
-        state.insert(entry, vector, &mut dropped);
+        let added = state.insert(entry, vector, &mut dropped);
         state.stats.stored += 1;
         if let Some(share) = self.config.tenant_share {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a number of bytes")]
@@ -229,6 +235,15 @@ impl Cache {
         state.evict(self.config.max_bytes, &mut dropped);
         let ticket = record.and_then(|record| state.log(&record));
         drop(state); // before the evicted entries are
+        if let (Some((large, key)), Some(vector)) = (added, vector) {
+            large.add(key, vector);
+            let mut state = self.state.lock();
+            if state.slot(key).is_none() {
+                dropped.vectors.push((large, key)); // the entry went meanwhile
+            }
+            state.evict(self.config.max_bytes, &mut dropped);
+        }
+        drop(adding);
         self.commit(ticket)?;
         Ok(Some(id))
     }
@@ -336,6 +351,8 @@ mod durable_tests;
 mod invalidate_tests;
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod partition_tests;
 #[cfg(test)]
 mod power_cut_tests;
 #[cfg(test)]

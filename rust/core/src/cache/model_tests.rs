@@ -4,17 +4,23 @@
 use proptest::prelude::*;
 
 use super::durable_tests::Folder;
+use super::partition::{SMALL_UP_TO, Vector};
 use super::tests::answer;
 use super::*;
 use crate::clock::ManualClock;
 use crate::embed::StaticEmbedder;
 use crate::request::Request;
-use crate::store::{Label, Slot};
+use crate::store::Label;
 
 /// How much a similarity may differ from that of brute force: what is stored is rounded.
 const TOLERANCE: f32 = 1e-3;
 /// As in `state`: how many neighbours are looked at.
 const CANDIDATES: usize = 4;
+
+/// Questions from this number on stand in one partition.
+const FIRST_FILLER: usize = 100;
+const FILLERS: [&str; 10] =
+    ["garden", "kitchen", "window", "harbour", "mountain", "engine", "teacher", "bridge", "lamp", "river"];
 
 /// What is kept of one that was stored.
 #[derive(Debug, Clone)]
@@ -69,7 +75,11 @@ fn question(number: usize) -> (String, Analysis) {
         "Where's my order?",
         "\u{1f44d}",
     ];
-    let (text, rest) = (texts[number % texts.len()], number / texts.len());
+    let filler = format!("Where is my {} of the other {}?", FILLERS[number / 10 % 10], FILLERS[number % 10]);
+    let (text, rest) = match number.checked_sub(FIRST_FILLER) {
+        None => (texts[number % texts.len()], number / texts.len()),
+        Some(_) => (&*filler, 0),
+    };
     let tenant = ["a", "b"][rest % 2];
     let system = ["", "You are kind."][rest / 2 % 2];
     let mut messages = vec![serde_json::json!({"role": "user", "content": text})];
@@ -299,7 +309,7 @@ impl Model {
     fn check(&self) -> Outcome {
         let state = self.cache.state.lock();
         prop_assert!(state.bytes() <= self.config.max_bytes);
-        let mut seen = 0;
+        let (mut seen, mut with_vector) = (0, 0);
         for kept in &self.held {
             let Some(slot) = state.store.find_id(kept.id) else {
                 prop_assert!(self.now >= kept.expires, "a live entry is gone");
@@ -310,19 +320,23 @@ impl Model {
             prop_assert_eq!(&*entry.answer.response, kept.response.as_bytes());
             prop_assert_eq!(state.store.find(entry.fingerprint), Some(slot));
             prop_assert!(state.store.find_label(Label::Tag(&kept.tag)).contains(&slot));
-            match state.vector(slot) {
+            let vector = match state.vector(entry) {
+                Vector::None => None,
+                Vector::Copied(vector) => Some(vector),
+                Vector::In(large, key) => large.vector(key),
+            };
+            match vector {
                 None => prop_assert!(kept.vector.iter().all(|&value| value == 0.0), "a vector is gone"),
                 Some(vector) => {
+                    with_vector += 1;
                     let cosine: f32 = vector.iter().zip(&kept.vector).map(|(x, y)| x * y).sum();
                     prop_assert!(cosine > 1.0 - TOLERANCE, "the vector of another: {cosine}");
                 }
             }
         }
         prop_assert_eq!(seen, state.store.len());
-        let with_vector =
-            (0..state.store.slots()).filter(|&slot| state.vector(Slot::try_from(slot).unwrap()).is_some()).count();
-        prop_assert_eq!(state.partitions.values().map(FlatIndex::len).sum::<usize>(), with_vector);
-        prop_assert_eq!(state.partitions.values().map(FlatIndex::bytes).sum::<usize>(), state.index_bytes);
+        // Counts the bytes as well.
+        prop_assert_eq!(state.vectors(), with_vector);
         Ok(())
     }
 
@@ -371,12 +385,22 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn the_cache_does_what_a_list_with_a_search_of_all_does(steps in steps()) {
         let config = CacheConfig { ttl_ms: Some(150), similarity_threshold: 0.7, ..CacheConfig::default() };
         Model::new("model", config).run(steps)?;
+    }
+
+    #[test]
+    fn a_large_partition_does_what_a_list_does(steps in steps()) {
+        let config = CacheConfig { ttl_ms: Some(1_000), similarity_threshold: 0.7, ..CacheConfig::default() };
+        let mut model = Model::new("model-large", config);
+        for number in 0..SMALL_UP_TO + 20 {
+            model.put(FIRST_FILLER + number, 10, None)?;
+        }
+        model.run(steps)?;
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The lexical signature: what the cache's guards compare of a text, besides its vector. 192 bytes.
 
 use super::lexicon::flag;
-use super::scan::Token;
 
 /// Most directions kept.
 const DIRECTIONS: usize = 6;
@@ -92,7 +91,22 @@ pub struct Builder {
 impl Builder {
     /// The next word that is no part of a slot; `number` reads the number of its entry.
     #[inline]
-    pub fn word(&mut self, Token { flags, stem, .. }: Token, number: impl Fn() -> u32) {
+    pub fn word(&mut self, flags: u32, stem: u32, number: impl Fn() -> u32) {
+        const MARKED: u32 = flag::WAITING | flag::MODAL | flag::PERSON | flag::DIRECTION;
+        if self.after_modal || flags & MARKED != 0 {
+            self.marked(flags, stem, number);
+        }
+        if flags & (flag::DIRECTION | flag::STOP) == 0 {
+            self.content(flags, stem);
+        }
+    }
+
+    /// Whether a word that stands in no list changes nothing but the content.
+    pub fn is_settled(&self) -> bool {
+        !self.after_modal
+    }
+
+    fn marked(&mut self, flags: u32, stem: u32, number: impl Fn() -> u32) {
         let signature = &mut self.signature;
         signature.is_waiting |= flags & flag::WAITING != 0;
         let after_modal = std::mem::replace(&mut self.after_modal, flags & flag::MODAL != 0);
@@ -105,25 +119,30 @@ impl Builder {
         }
         if flags & flag::DIRECTION != 0 {
             self.waiting = Some(stem);
-        } else if flags & flag::STOP == 0 {
-            // Negations and waiting are counted above; "can't" stands for "cannot".
-            if self.stems < STEMS && flags & (flag::NEGATION | flag::WAITING) == 0 {
-                signature.stems[self.stems] = stem;
-                self.stems += 1;
+        }
+    }
+
+    /// A word that says what is asked.
+    #[inline]
+    pub fn content(&mut self, flags: u32, stem: u32) {
+        let signature = &mut self.signature;
+        // Negations and waiting are counted elsewhere; "can't" stands for "cannot".
+        if self.stems < STEMS && flags & (flag::NEGATION | flag::WAITING) == 0 {
+            signature.stems[self.stems] = stem;
+            self.stems += 1;
+        }
+        let mixed = mix(u64::from(stem));
+        signature.content = signature.content.wrapping_add(mixed);
+        if let Some(word) = self.waiting.take() {
+            let direction = u64::from(word) << 32 | u64::from(stem);
+            signature.content = signature.content.wrapping_add(1);
+            signature.arrangement = signature.arrangement.wrapping_add(mix(direction));
+            if self.directions < DIRECTIONS {
+                signature.directions[self.directions] = direction;
+                self.directions += 1;
             }
-            let mixed = mix(u64::from(stem));
-            signature.content = signature.content.wrapping_add(mixed);
-            if let Some(word) = self.waiting.take() {
-                let direction = u64::from(word) << 32 | u64::from(stem);
-                signature.content = signature.content.wrapping_add(1);
-                signature.arrangement = signature.arrangement.wrapping_add(mix(direction));
-                if self.directions < DIRECTIONS {
-                    signature.directions[self.directions] = direction;
-                    self.directions += 1;
-                }
-            } else {
-                self.sequence = (self.sequence.rotate_left(23) ^ mixed).wrapping_mul(0x94d0_49bb_1331_11eb);
-            }
+        } else {
+            self.sequence = (self.sequence.rotate_left(23) ^ mixed).wrapping_mul(0x94d0_49bb_1331_11eb);
         }
     }
 
