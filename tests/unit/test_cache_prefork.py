@@ -67,7 +67,7 @@ sys.exit(failed)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.parametrize("is_kept", [False, True], ids=["memory", "folder"])
 def test_workers_forked_from_a_warm_parent_all_serve_and_leave_its_folder_alone(tmp_path, is_kept) -> None:
-    """Each worker serves what the parent had, under threads, with one warning where there is a folder; the folder is whole."""
+    """Each worker serves what the parent had, under threads; a folder costs it one warning, and stays the parent's."""
     folder = str(tmp_path / "cache") if is_kept else ""
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", SERVER, folder]
 
