@@ -307,6 +307,9 @@ def test_a_model_needs_a_server_and_has_no_price_of_ours() -> None:
         (["/nowhere/traffic.jsonl"], "/nowhere/traffic.jsonl"),
         (["--config", "/nowhere/c.yaml"], "/nowhere/c.yaml"),
         (["--report", "/nowhere/out.html"], "/nowhere"),
+        (["--ledger", "/nowhere/rows.jsonl"], "--ledger /nowhere"),
+        (["--ledger", "/"], "--ledger / is a folder"),
+        (["--report", "/"], "--report / is a folder"),
     ],
 )
 def test_a_missing_file_is_named(arguments: list[str], part: str) -> None:

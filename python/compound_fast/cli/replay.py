@@ -71,8 +71,11 @@ def replay(
         cache=replace(config.cache, path=None, durability="interval"),
         ledger=LedgerConfig(path=None if ledger is None else str(ledger)),
     )
-    if report is not None and not report.absolute().parent.is_dir():
-        raise ConfigError(f"--report {report}: there is no folder {report.parent}; make it first")
+    for option, path in (("--report", report), ("--ledger", ledger)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ConfigError(f"{option} {path}: there is no folder {path.parent}; make it first")
+        if path is not None and path.is_dir():
+            raise ConfigError(f"{option} {path} is a folder; name a file")
     one = Replay(config=config, limit=limit, strict=strict)
     name = traffic or f"{SAMPLE.name} (the sample that ships with compound-fast)"
     with open_traffic(traffic) as file, progress_of(file) as lines:
