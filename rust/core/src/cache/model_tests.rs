@@ -109,6 +109,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 struct Model {
+    name: &'static str,
     cache: Cache,
     clock: Arc<ManualClock>,
     folder: Folder,
@@ -130,10 +131,11 @@ impl Model {
         Cache::open(config.clone(), StaticEmbedder::shipped().unwrap(), clock.clone(), &disk).unwrap()
     }
 
-    fn new(name: &str, config: CacheConfig) -> Self {
+    fn new(name: &'static str, config: CacheConfig) -> Self {
         let (folder, clock) = (Folder::new(name), Arc::new(ManualClock::new(1_000)));
         let cache = Self::open(&folder, &config, &clock);
         Self {
+            name,
             cache,
             clock,
             folder,
@@ -288,7 +290,7 @@ impl Model {
 
     /// The folder gives back what was written and not removed: all of it, unless the budget has no room.
     fn reopen(&mut self) -> Outcome {
-        let other = Folder::new(&format!("{}-none", std::process::id()));
+        let other = Folder::new(&format!("{}-none", self.name));
         let memory = Self::open(&other, &self.config, &self.clock);
         drop(std::mem::replace(&mut self.cache, memory));
         self.cache = Self::open(&self.folder, &self.config, &self.clock);
