@@ -102,3 +102,18 @@ def test_the_static_embedder_keeps_the_protocol() -> None:
     with pytest.raises(TextError, match="lone surrogate"):
         embedder.embed("\ud800")
     assert embedder.coverage("Where is my order?") > 0.99
+
+
+def test_one_str_is_no_batch_of_texts() -> None:
+    """A str where a list of texts belongs is refused by every embedder, and not read as a text a character."""
+    for embedder in (StaticEmbedder(), OpenAIEmbedder("m", base_url="http://host/v1", transport=server([]))):
+        with pytest.raises(ConfigError, match=r"call embed\(text\)"):
+            embedder.embed_batch("abc")
+
+
+def test_an_embedder_shows_its_name_and_no_key() -> None:
+    """A printed embedder says which it is."""
+    remote = OpenAIEmbedder("m", base_url="http://host/v1", api_key="secret", transport=server([]))
+
+    assert repr(StaticEmbedder()) == 'StaticEmbedder(id="static-en-256-v1", dim=256)'
+    assert repr(remote) == "OpenAIEmbedder('m', base_url='http://host/v1/')"
