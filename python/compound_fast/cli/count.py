@@ -22,7 +22,8 @@ def count(
 ) -> None:
     """Count the tokens of files for a model, one line a file and a total.
 
-    A tilde before a count says that it is an estimate, and standard error says of which kind. Example: compound-fast count --model gpt-4o README.md docs/*.md
+    A tilde before a count says that it is an estimate, and standard error says of which kind.
+    Example: compound-fast count --model gpt-4o README.md docs/*.md
     """
     names = files or ["-"]
     counts = [(name, count_tokens(_read(name), model=model)) for name in names]
