@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from compound_fast._arguments import LARGEST_CACHE_BYTES, LONGEST_TTL_S, SHORTEST_TTL_S, shown
+from compound_fast._arguments import LARGEST_CACHE_BYTES, LONGEST_TTL_S, SHORTEST_TTL_S, SMALLEST_CACHE_BYTES, shown
 from compound_fast._config_block import Block, nearest, ranged, read_yaml
 from compound_fast._config_routing import (
     TIERS,
@@ -55,7 +55,7 @@ class CacheConfig:
     """What the cache may hold, for how long, and how close is close enough."""
 
     enabled: bool = True
-    max_bytes: int = ranged(16 << 20, 64 << 10, LARGEST_CACHE_BYTES)
+    max_bytes: int = ranged(16 << 20, SMALLEST_CACHE_BYTES, LARGEST_CACHE_BYTES)
     ttl_s: float = ranged(86_400.0, SHORTEST_TTL_S, LONGEST_TTL_S)
     stale_ttl_s: float | None = ranged(None, SHORTEST_TTL_S, LONGEST_TTL_S)
     ttl_jitter: float = ranged(0.0, 0, 0.9)

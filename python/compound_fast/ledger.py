@@ -46,6 +46,8 @@ class LedgerRow:
         What the provider took; None for a hit.
     attempts : int
         How many times a provider was asked.
+    shared : bool
+        Whether it is the answer to another request, for which this one has waited.
     finish_reason : str or None
         As the provider gave it; None for a failure, and where the caller left the stream.
     error : str or None
@@ -68,6 +70,7 @@ class LedgerRow:
     attempts: int = 0
     entry_id: str | None = None
     similarity: float | None = None
+    shared: bool = False
     finish_reason: str | None = None
     error: str | None = None
 
@@ -144,6 +147,7 @@ class Ledger:
             baseline_nano=None if row.cost_nano_usd is None else row.baseline_nano_usd or 0,
             decision_us=row.decision_us,
             end_to_end_us=row.end_to_end_us,
+            shared=row.shared,
         )
         if self._file is not None:
             self._append(self._file, row)

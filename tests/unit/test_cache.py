@@ -82,14 +82,14 @@ def test_an_expired_entry_is_a_miss() -> None:
 
 def test_the_byte_budget_holds_and_the_least_recently_served_goes_first() -> None:
     """However much is stored, the cache stays within its bytes, and keeps what was asked for last."""
-    cache = cf.SemanticCache(max_bytes=60_000)
+    cache = cf.SemanticCache(max_bytes=70_000)
     for number in range(200):
         cache.put(f"question about thing {number}", "x" * 500)
         assert cache.get("question about thing 0") is not None
 
     stats = cache.stats()
 
-    assert stats["bytes"] <= stats["max_bytes"] == 60_000
+    assert stats["bytes"] <= stats["max_bytes"] == 70_000
     assert stats["evicted"] + stats["entries"] == 200
     assert 10 < len(cache) < 60
 
@@ -289,3 +289,73 @@ def test_the_files_of_a_cache_are_their_owners_alone(tmp_path: Path) -> None:
     held = {path.name: path.stat().st_mode & 0o077 for path in folder.iterdir() if path.name != "lock"}
     assert held
     assert not any(held.values()), held
+
+
+def test_the_numbers_say_who_asked_what_it_saved_and_how_long_it_took() -> None:
+    """Hits and misses by tier and scope, money and tokens where they are known, and latencies by tier."""
+    cache = cf.SemanticCache()
+    usage = {"prompt_tokens": 7, "completion_tokens": 5}
+    reply = {"choices": [{"message": {"content": "There."}}], "usage": usage}
+    cache.put("cancel purchase 150351613775", reply, tenant="a", namespace="n", cost_usd=4e-8)
+    cache.put("one thing", "unpriced")
+    for request in ("cancel purchase 150351613775", "please cancel the purchase 150351613775"):
+        assert cache.get(request, tenant="a", namespace="n") is not None
+    assert cache.get("one thing") is not None
+    assert cache.get("two things") is None
+
+    stats = cache.stats()
+    scopes = sorted(stats["scopes"], key=lambda scope: str(scope["tenant"]))
+    counted = [tuple(scope[name] for name in ("lookups", "exact_hits", "semantic_hits", "misses")) for scope in scopes]
+    assert [(scope["tenant"], scope["namespace"]) for scope in scopes] == [("", ""), ("a", "n")]
+    assert counted == [(2, 1, 0, 1), (2, 1, 1, 0)]
+    assert stats["other_scopes"]["lookups"] == 0
+    assert (stats["saved_nano_usd"], stats["unpriced_hits"]) == (80, 1)
+    assert (stats["tokens_saved"], stats["uncounted_hits"]) == (24, 1)
+    for row in stats["latency_us"].values():
+        assert 0 < row["p50"] <= row["p90"] <= row["p99"] < 1e6
+    cache.clear()
+    assert cache.stats()["saved_nano_usd"] == 80
+
+
+def test_the_tokens_of_a_completion_are_kept_in_each_of_its_forms() -> None:
+    """A dict, its bytes and an object of an SDK say what they took; a text, and a usage that cannot be, say nothing."""
+
+    class Usage:
+        prompt_tokens, completion_tokens = 7, 5
+
+    class Reply:
+        usage = Usage()
+
+        def model_dump(self, **options: object) -> dict[str, object]:  # noqa: ARG002
+            return dict(raw)
+
+    raw = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 5}}
+    silent = {"choices": [], "usage": {"prompt_tokens": -1, "completion_tokens": "x"}}
+    saved = []
+    for response in (raw, json.dumps(raw).encode(), Reply(), "text", silent):
+        cache = cf.SemanticCache()
+        cache.put("hi", response)
+        cache.get("hi")
+        saved.append((cache.stats()["tokens_saved"], cache.stats()["uncounted_hits"]))
+
+    assert saved == [(12, 0), (12, 0), (12, 0), (0, 1), (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "guard"),
+    [
+        ("Who is the CEO of Apple?", "Who was the CEO of Apple?", "function"),
+        ("Is the key on the table?", "Is the key under the table?", "function"),
+        ("send the red one and the blue one", "send the red one or the blue one", "function"),
+        ("cancel order 10423", "cancel order 10423 and refund it", "clause"),
+    ],
+)
+def test_a_small_word_or_an_added_order_is_refused(stored, asked, guard) -> None:
+    """Neither is served with the answer to the other, either way round."""
+    for one, other in ((stored, asked), (asked, stored)):
+        cache = cf.SemanticCache(similarity_threshold=0.5, slot_similarity_threshold=0.5)
+        cache.put(one, "x")
+
+        assert cache.get(other) is None
+        assert cache.explain(other)["candidates"][0]["refused_by"] == guard
+        assert cache.stats()[f"refused_{guard}"] == 1

@@ -17,6 +17,7 @@ import compound_fast as cf
         ({"slot_similarity_threshold": "x"}, "slot_similarity_threshold='x' is no number in"),
         ({"similarity_threshold": 10**400}, "similarity_threshold=1000"),
         ({"max_bytes": 0}, "max_bytes=0"),
+        ({"max_bytes": 65_535}, r"max_bytes=65535 is no whole number in \[65536, "),
         ({"max_bytes": 1.5}, "max_bytes=1.5"),
         ({"max_bytes": -1}, "max_bytes=-1"),
         ({"max_bytes": 2**70}, "max_bytes=1180591620717411303424 is no whole number in"),

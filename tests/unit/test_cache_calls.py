@@ -373,3 +373,30 @@ def test_a_forked_child_does_not_wait_for_calls_of_its_parent():
     finally:
         may_end.set()
         leader.join()
+
+
+async def _answer_later():
+    return "later"
+
+
+def test_a_coroutine_function_is_refused_with_its_remedy(recwarn):
+    """`get_or_call` and `cached` await nothing, and say what does; nothing is stored and nobody is kept waiting."""
+    cache = cf.SemanticCache()
+    for call in (_answer_later, lambda: _answer_later()):
+        with pytest.raises(cf.ConfigError, match=r"call returned a coroutine.* await cache\.aget_or_call"):
+            cache.get_or_call("hi", call)
+    with pytest.raises(cf.ConfigError, match="aget_or_call"):
+        cache.get_or_call("hi", _answer_later, no_store=True)
+    with pytest.raises(cf.ConfigError, match="aget_or_call"):
+        cache.cached(lambda request: _answer_later())("hi")  # noqa: ARG005
+
+    assert (len(cache), _flights(cache), list(recwarn)) == (0, [], [])
+
+
+async def test_a_plain_function_is_refused_where_a_coroutine_belongs():
+    """`aget_or_call` names `get_or_call`."""
+    cache = cf.SemanticCache()
+    with pytest.raises(cf.ConfigError, match=r"acall returned a str.*get_or_call"):
+        await cache.aget_or_call("hi", lambda: "now")
+
+    assert (len(cache), _flights(cache)) == (0, [])

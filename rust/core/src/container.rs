@@ -24,23 +24,35 @@ const MAX_EMBEDDER_BYTES: u32 = 1024;
 /// Where sections begin: at a multiple of this.
 const ALIGNMENT: usize = 64;
 
-/// The bytes of a file, in memory or mapped, whose checksums hold.
+/// The bytes of a file, in memory or mapped.
 #[derive(Debug)]
 pub struct Container<B> {
     bytes: B,
     schema: u32,
     embedder: String,
-    sections: Vec<(Name, Range<usize>)>,
+    /// Each with its checksum.
+    sections: Vec<(Name, Range<usize>, u32)>,
 }
 
 type Name = [u8; 8];
 
 impl<B: Deref<Target = [u8]>> Container<B> {
-    /// The sections of a file of `kind`, of a schema up to `schema`.
+    /// The sections of a file of `kind`, of a schema up to `schema`, whose checksums hold.
     ///
     /// # Errors
     /// `IndexFile` where it is truncated or corrupted, is of another kind, or has a newer schema.
     pub fn parse(bytes: B, kind: &str, schema: u32) -> Result<Self> {
+        let file = Self::unverified(bytes, kind, schema)?;
+        file.verify()?;
+        Ok(file)
+    }
+
+    /// [`Container::parse`] of a file whose sections are not compared with their checksums yet: a large one can be read
+    /// meanwhile, but nothing of it used before [`Container::verify`] has found it whole.
+    ///
+    /// # Errors
+    /// `IndexFile`, as for [`Container::parse`].
+    pub fn unverified(bytes: B, kind: &str, schema: u32) -> Result<Self> {
         let mut reader = Reader { bytes: &bytes, at: 0 };
         if reader.take(8)? != MAGIC {
             return Err(broken("is no file of compound_fast"));
@@ -78,18 +90,29 @@ impl<B: Deref<Target = [u8]>> Container<B> {
             }
             let start = reader.at;
             let len = usize::try_from(len).map_err(|_| broken("is truncated"))?;
-            if crc32fast::hash(reader.take(len)?) != checksum {
-                let name = String::from_utf8_lossy(&name);
-                let context = format!("is corrupted: the checksum of {:?} does not match", name.trim_end_matches('\0'));
-                return Err(broken(&context));
-            }
-            sections.push((name, start..start + len));
+            reader.take(len)?;
+            sections.push((name, start..start + len, checksum));
         }
         if reader.at != bytes.len() {
             return Err(broken("is corrupted: bytes follow its last section"));
         }
         let embedder = String::from_utf8(embedder).map_err(|_| broken("is corrupted: its embedder is not UTF-8"))?;
         Ok(Self { schema: found_schema, embedder, sections, bytes })
+    }
+
+    /// Compares every section with its checksum.
+    ///
+    /// # Errors
+    /// `IndexFile` where one does not match.
+    pub fn verify(&self) -> Result<()> {
+        for (name, range, checksum) in &self.sections {
+            if crc32fast::hash(&self.bytes[range.clone()]) != *checksum {
+                let name = String::from_utf8_lossy(name);
+                let context = format!("is corrupted: the checksum of {:?} does not match", name.trim_end_matches('\0'));
+                return Err(broken(&context));
+            }
+        }
+        Ok(())
     }
 
     /// The bytes of a section.
@@ -105,15 +128,15 @@ impl<B: Deref<Target = [u8]>> Container<B> {
     /// # Errors
     /// `IndexFile` where the file has none of that name.
     pub fn place(&self, wanted: &str) -> Result<Range<usize>> {
-        let found = self.sections.iter().find(|(found, _)| *found == name(wanted));
+        let found = self.sections.iter().find(|(found, ..)| *found == name(wanted));
         found
-            .map(|(_, range)| range.clone())
+            .map(|(_, range, _)| range.clone())
             .ok_or_else(|| broken(&format!("is corrupted: its section {wanted:?} is missing")))
     }
 
     /// Whether the file has a section of that name.
     pub fn has(&self, wanted: &str) -> bool {
-        self.sections.iter().any(|(found, _)| *found == name(wanted))
+        self.sections.iter().any(|(found, ..)| *found == name(wanted))
     }
 
     /// The schema that it was written with.

@@ -71,7 +71,7 @@ impl Cache {
     /// A cache with what its folder holds; an empty one where the folder is empty or not there.
     ///
     /// # Errors
-    /// As [`Cache::new`]; `CacheLocked` where another process holds the folder, `Snapshot` where a file in it is damaged or
+    /// As [`Cache::new`]; `CacheLocked` where the folder is open already, `Snapshot` where a file in it is damaged or
     /// newer than this version, `Cache` where it cannot be read or written.
     pub fn open(
         config: CacheConfig,
@@ -286,12 +286,11 @@ impl Cache {
 
     fn copied(&self, vector: Vector) -> Option<Vec<f32>> {
         match vector {
-            Vector::None => None,
-            Vector::Copied(vector) => Some(vector),
             Vector::In(large, key) => large.vector(key).or_else(|| {
                 drop(self.adding.write()); // it may be on its way
                 large.vector(key)
             }),
+            here => here.read(),
         }
     }
 
@@ -348,7 +347,7 @@ impl Cache {
                 }
             }
             Record::Invalidate(selection) => {
-                self.state.get_mut().take_all(&selection, &mut dropped);
+                self.state.get_mut().take_all(&selection, &*self.embedder, &mut dropped);
             }
             Record::Wrong { asked, answered, entry_id } => {
                 let state = self.state.get_mut();
@@ -394,9 +393,10 @@ struct Loading {
     indexes: HashMap<u128, Arc<Large>>,
 }
 
-/// Requests on whose reading [`meaning`] rests: slots, signs, negations, directions, persons, another language, code.
-const PROBES: [&str; 4] = [
+/// Requests on whose reading [`meaning`] rests: slots, signs, negations, directions, persons, small words, another language, code.
+const PROBES: [&str; 5] = [
     "I'm not waiting for a refund of $5 from Oslo to Bergen, order #1042 of 3 May 2024 isn't mine but yours",
+    "Was it on the desk or under it, above or behind it? Look and send it, for it is there",
     "Schalte den Dunkelmodus nicht ein, 2 - 1 < 5",
     "enable `x == y` in\n    main.rs",
     "\u{1f44d}",

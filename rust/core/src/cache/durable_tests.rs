@@ -137,6 +137,23 @@ fn a_folder_belongs_to_one_process_at_a_time() {
 }
 
 #[test]
+fn what_went_for_being_near_a_text_does_not_come_back() {
+    let folder = Folder::new("near");
+    let cache = open(&folder);
+    put(&cache, "cancel purchase 150351613775", PutOptions::default());
+    put(&cache, "do you ship to Iceland", PutOptions::default());
+    let near = Near { text: "please cancel my purchase".into(), min_similarity: 0.6 };
+    let selection = Selection { near: Some(near), ..Selection::default() };
+    assert_eq!(cache.invalidate(&selection, false).unwrap(), 1);
+    put(&cache, "cancel purchase 17", PutOptions::default());
+    drop(cache);
+
+    let cache = open(&folder);
+    assert!(cache.get(&ask("cancel purchase 150351613775")).is_none());
+    assert!(cache.get(&ask("do you ship to Iceland")).is_some() && cache.get(&ask("cancel purchase 17")).is_some());
+}
+
+#[test]
 fn a_snapshot_takes_the_place_of_the_files_before_it() {
     let folder = Folder::new("snapshot");
     let cache = open(&folder);

@@ -10,6 +10,7 @@ mod durable;
 mod found;
 mod guards;
 mod invalidate;
+mod observed;
 mod partition;
 mod quotas;
 mod records;
@@ -19,6 +20,7 @@ mod stats;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
 use parking_lot::{Mutex, RwLock};
 
@@ -28,9 +30,10 @@ pub use self::durable::DiskConfig;
 pub use self::found::{Candidate, Explanation, Hit, HitKind};
 pub use self::guards::Guard;
 pub use self::invalidate::Listed;
+pub use self::observed::{MOST_SCOPES, Observed, ScopeStats};
 use self::partition::{Dropped, Partition};
 use self::quotas::Quotas;
-pub use self::select::Selection;
+pub use self::select::{Near, Selection, check_names};
 pub use self::state::Entry;
 use self::state::{Now, Probe, State};
 pub use self::stats::CacheStats;
@@ -38,7 +41,7 @@ use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Analysis, LexicalSignature};
-use crate::request::FingerprintKey;
+use crate::request::{FingerprintKey, Request};
 use crate::store::{Answer, Origin};
 
 /// A body that is longer than this is not kept with its entry.
@@ -100,6 +103,7 @@ impl Cache {
 
     /// [`Cache::get`], where answers older than `max_age_ms` are not served (and stay).
     pub fn get_fresh(&self, analysis: &Analysis, max_age_ms: Option<u64>) -> Option<Hit> {
+        let started = Instant::now();
         let now = self.now(max_age_ms);
         let mut dropped = Dropped::default();
         let scope = self.key.scope(analysis.request());
@@ -107,12 +111,10 @@ impl Cache {
         {
             let mut state = self.state.lock();
             state.stats.lookups += 1;
-            if let Some(hit) = state.exact(fingerprint, now, &mut dropped) {
-                state.stats.exact_hits += 1;
-                return Some(hit);
-            }
-            if !self.may_compare(analysis) {
-                return None;
+            let hit = state.exact(fingerprint, now, &mut dropped);
+            if hit.is_some() || !self.may_compare(analysis) {
+                state.looked_up(analysis.request(), hit.as_ref(), started);
+                return hit;
             }
         }
         let probe = self.probe(analysis, scope, fingerprint);
@@ -124,11 +126,12 @@ impl Cache {
             }
             let hit = state.hit(slot, HitKind::Semantic, fingerprint, candidate.similarity, now);
             if let Some(hit) = hit {
-                state.stats.semantic_hits += 1;
+                state.looked_up(analysis.request(), Some(&hit), started);
                 state.store.touch(slot);
                 return Some(Hit { threshold: Some(probe.threshold), ..hit });
             }
         }
+        state.looked_up(analysis.request(), None, started);
         None
     }
 
@@ -140,7 +143,8 @@ impl Cache {
         let mut dropped = Dropped::default();
         let mut state = self.state.lock();
         let hit = state.exact(fingerprint, now, &mut dropped)?;
-        state.stats.exact_hits += 1;
+        state.stats.count_hit(hit.kind, hit.answer());
+        state.observed.found_after_all(analysis.request().tenant(), analysis.request().namespace());
         Some(hit)
     }
 
@@ -184,8 +188,9 @@ impl Cache {
     /// # Errors
     /// `Config` where a source or a tag is no name; `Cache` where the disk refused and the cache is strict.
     pub fn put(&self, analysis: &Analysis, answer: Answer, options: PutOptions) -> Result<Option<u128>> {
-        select::check_names("sources", &options.sources)?;
-        select::check_names("tags", &options.tags)?;
+        let started = Instant::now();
+        check_names("sources", &options.sources)?;
+        check_names("tags", &options.tags)?;
         let now_ms = self.clock.now_ms();
         let request = analysis.request();
         let scope = self.key.scope(request);
@@ -234,6 +239,7 @@ impl Cache {
         }
         state.evict(self.config.max_bytes, &mut dropped);
         let ticket = record.and_then(|record| state.log(&record));
+        state.observed.put.record(elapsed_ns(started));
         drop(state); // before the evicted entries are
         if let (Some((large, key)), Some(vector)) = (added, vector) {
             large.add(key, vector);
@@ -280,7 +286,16 @@ impl Cache {
 
     /// Counters since the cache was made, and what it holds now.
     pub fn stats(&self) -> CacheStats {
+        self.stats_of(&self.state.lock())
+    }
+
+    /// [`Cache::stats`], and who asked and how long it took, of the same moment.
+    pub fn observed(&self) -> (CacheStats, Observed) {
         let state = self.state.lock();
+        (self.stats_of(&state), state.observed.clone())
+    }
+
+    fn stats_of(&self, state: &State) -> CacheStats {
         CacheStats {
             entries: state.store.len() as u64,
             bytes: state.bytes() as u64,
@@ -336,6 +351,21 @@ impl Cache {
             threshold: guards::threshold(floor, features.words, coverage),
         }
     }
+}
+
+impl State {
+    fn looked_up(&mut self, request: &Request, found: Option<&Hit>, started: Instant) {
+        if let Some(hit) = found {
+            self.stats.count_hit(hit.kind, hit.answer());
+        }
+        let kind = found.map(|hit| hit.kind);
+        self.observed.looked_up(request.tenant(), request.namespace(), kind, elapsed_ns(started));
+    }
+}
+
+/// Wall time and not that of the cache's clock, which stands still in tests and replays.
+fn elapsed_ns(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn random_key() -> Result<[u8; 16]> {

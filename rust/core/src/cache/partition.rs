@@ -48,6 +48,17 @@ pub(super) enum Vector {
     In(Arc<Large>, u64),
 }
 
+impl Vector {
+    /// A copy of it; `None` while the call that stores the entry has not put it into its index yet.
+    pub(super) fn read(self) -> Option<Vec<f32>> {
+        match self {
+            Self::None => None,
+            Self::Copied(vector) => Some(vector),
+            Self::In(large, key) => large.vector(key),
+        }
+    }
+}
+
 /// What has left the cache, to be let go after the lock: declared before the lock is taken, it goes after it.
 #[derive(Debug, Default)]
 pub(super) struct Dropped {

@@ -9,6 +9,7 @@ use hashbrown::HashMap;
 use super::anchors::Anchors;
 use super::found::{Candidate, Hit, HitKind};
 use super::guards::{self, Guard};
+use super::observed::Observed;
 use super::partition::{Dropped, Large, Partition};
 use super::quotas::Quotas;
 use super::stats::CacheStats;
@@ -38,6 +39,7 @@ pub(super) struct State {
     /// Where changes are written down, if anywhere.
     pub(super) journal: Option<Arc<Journal>>,
     pub(super) stats: CacheStats,
+    pub(super) observed: Observed,
 }
 
 /// What the semantic tier compares of a request.
@@ -171,7 +173,8 @@ impl State {
     pub(super) fn emptied(&mut self, policy: Policy) -> Self {
         let (anchors, journal) = (std::mem::take(&mut self.anchors), self.journal.take());
         let quotas = self.quotas.as_ref().map(|_| Quotas::default());
-        let fresh = Self { anchors, journal, quotas, stats: self.stats, ..Self::new(policy) };
+        let observed = std::mem::take(&mut self.observed);
+        let fresh = Self { anchors, journal, quotas, stats: self.stats, observed, ..Self::new(policy) };
         std::mem::replace(self, fresh)
     }
 

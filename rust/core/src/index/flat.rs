@@ -164,6 +164,11 @@ impl FlatIndex {
     }
 }
 
+/// Cosine of two vectors of unit length; -1 where their lengths differ, for then nothing can be said.
+pub fn cosine(one: &[f32], other: &[f32]) -> f32 {
+    if one.len() == other.len() { dot(one, other) } else { -1.0 }
+}
+
 /// Length of the part of a vector after its head.
 fn tail(vector: &[f32]) -> f32 {
     let tail = &vector[vector.len().min(HEAD)..];

@@ -29,7 +29,7 @@ impl Directory {
     /// Makes the folder where there is none, and locks it.
     ///
     /// # Errors
-    /// `CacheLocked` where another process holds it, `Cache` where it cannot be made or written.
+    /// `CacheLocked` where it is open already, `Cache` where it cannot be made or written.
     pub fn lock(path: &Path) -> Result<Self> {
         let fault = |fault: io::Error| {
             Error::new(ErrorKind::Cache, format!("{}: no folder for a cache ({fault})", path.display()))
@@ -40,7 +40,7 @@ impl Directory {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => {
                 let context =
-                    "another process holds this cache; give each process a folder of its own, or close the other";
+                    "this cache is open already, here or in another process; close the other, or give each a folder";
                 Err(Error::new(ErrorKind::CacheLocked, format!("{}: {context}", path.display())))
             }
             Err(TryLockError::Error(error)) => Err(fault(error)),
