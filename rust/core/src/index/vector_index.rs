@@ -158,8 +158,14 @@ impl VectorIndex {
             grown?;
         } else {
             for (&id, row) in ids.iter().zip(rows) {
-                held = self.remove_one(held, id).0;
-                (held, ()) = change(held, |state| state.put(id, row));
+                let leaving = self.leaving(&held, id);
+                // At one go: a search between the two would find neither the old row nor the new.
+                (held, ()) = change(held, |state| {
+                    if let Some((slot, repaired)) = leaving {
+                        state.remove(slot, repaired);
+                    }
+                    state.put(id, row);
+                });
             }
         }
         Ok(self.link_waiting(held, LINKED_AT_ONCE * ids.len()))
@@ -183,13 +189,19 @@ impl VectorIndex {
     }
 
     fn remove_one<'a>(&'a self, held: Held<'a>, id: u64) -> (Held<'a>, bool) {
-        let Some(slot) = held.slots.find(id) else { return (held, false) };
-        let repaired = match &held.graph {
-            Some(graph) if held.is_tied(slot) => link::repair(&self.codec, &held.slots, graph, slot),
-            _ => Vec::new(),
-        };
+        let Some((slot, repaired)) = self.leaving(&held, id) else { return (held, false) };
         let (held, ()) = change(held, |state| state.remove(slot, repaired));
         (held, true)
+    }
+
+    /// The slot of an id, and the lists of its neighbours once it has gone.
+    fn leaving(&self, state: &State, id: u64) -> Option<(u32, Vec<(u32, Vec<u32>)>)> {
+        let slot = state.slots.find(id)?;
+        let repaired = match &state.graph {
+            Some(graph) if state.is_tied(slot) => link::repair(&self.codec, &state.slots, graph, slot),
+            _ => Vec::new(),
+        };
+        Some((slot, repaired))
     }
 
     /// Links the entries that have waited longest, at most `most` of them.
