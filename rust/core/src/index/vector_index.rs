@@ -1,6 +1,7 @@
 //! `VectorIndex`: cosines over any number of vectors, by a scan of 4-bit codes or a walk through a graph of them.
 
 use std::path::Path;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use parking_lot::{RwLock, RwLockUpgradableReadGuard};
@@ -336,6 +337,9 @@ fn change<T>(mut held: Held<'_>, work: impl FnOnce(&mut State) -> T) -> (Held<'_
         }
         std::hint::spin_loop();
     };
+    // What searches read was read before. The second try in `try_upgrade` of parking_lot 0.12.5 takes the lock by a relaxed
+    // exchange, which does not say so (Miri reports a data race without this line).
+    fence(Ordering::Acquire);
     let done = work(&mut state);
     (parking_lot::RwLockWriteGuard::downgrade_to_upgradable(state), done)
 }
