@@ -337,8 +337,8 @@ fn change<T>(mut held: Held<'_>, work: impl FnOnce(&mut State) -> T) -> (Held<'_
         }
         std::hint::spin_loop();
     };
-    // What searches read was read before. The second try in `try_upgrade` of parking_lot 0.12.5 takes the lock by a relaxed
-    // exchange, which does not say so (Miri reports a data race without this line).
+    // What searches read was read before. The second try of `try_upgrade` in parking_lot 0.12.5 takes the lock by a
+    // relaxed exchange, which does not say so: Miri reports a data race without this line.
     fence(Ordering::Acquire);
     let done = work(&mut state);
     (parking_lot::RwLockWriteGuard::downgrade_to_upgradable(state), done)
