@@ -115,16 +115,13 @@ impl Task {
 /// Reads the words of a text in order.
 #[derive(Debug, Default)]
 pub struct Intent {
-    words: usize,
-    /// Words of the sentence so far.
-    place: usize,
-    /// Flags of the first word.
-    opening: u32,
+    /// Flags of the first word; none before it.
+    opening: Option<u32>,
     first_kind: QuestionType,
     /// Whether the word before was "how".
     after_how: bool,
-    /// Whether the word before lets a verb be an order: "please", "and", "then", "to", "you".
-    after_opener: bool,
+    /// Whether a verb here is no order: it neither begins a sentence nor follows "please", "and", "then", "to", "you".
+    is_inside: bool,
     imperatives: usize,
 }
 
@@ -132,11 +129,24 @@ impl Intent {
     /// The next word.
     #[inline]
     pub fn word<'a>(&mut self, word: impl Fn() -> &'a str, flags: u32) {
-        if self.words == 0 {
-            self.opening = flags;
+        if self.opening.is_none() {
+            self.opening = Some(flags);
         }
+        if self.after_how || flags & flag::QUESTION != 0 {
+            self.question(word(), flags);
+        }
+        self.imperatives += usize::from((flags & flag::IMPERATIVE != 0) & !self.is_inside);
+        self.is_inside = flags & flag::OPENER == 0;
+    }
+
+    /// Whether a word that stands in no list changes nothing.
+    pub fn is_settled(&self) -> bool {
+        self.is_inside && !self.after_how && self.opening.is_some()
+    }
+
+    fn question(&mut self, word: &str, flags: u32) {
         if self.after_how && self.first_kind == QuestionType::How {
-            let is = |other: &str| word().eq_ignore_ascii_case(other);
+            let is = |other: &str| word.eq_ignore_ascii_case(other);
             if is("many") || is("much") {
                 self.first_kind = QuestionType::HowMany;
             } else if is("long") || is("often") {
@@ -145,26 +155,19 @@ impl Intent {
         }
         self.after_how = false;
         if flags & flag::QUESTION != 0 && self.first_kind == QuestionType::None {
-            self.first_kind = QuestionType::of(word());
+            self.first_kind = QuestionType::of(word);
             self.after_how = self.first_kind == QuestionType::How;
         }
-        if flags & flag::IMPERATIVE != 0 && (self.place == 0 || self.after_opener) {
-            self.imperatives += 1;
-        }
-        self.after_opener = flags & flag::OPENER != 0;
-        self.words += 1;
-        self.place += 1;
     }
 
     /// The sentence ends.
     pub fn end_sentence(&mut self) {
-        self.place = 0;
-        self.after_opener = false;
+        self.is_inside = false;
     }
 
     /// Whether the first word opens a question.
     pub fn opens_with_question(&self) -> bool {
-        self.opening & flag::QUESTION != 0
+        self.opening.is_some_and(|flags| flags & flag::QUESTION != 0)
     }
 
     /// How the text asks.
@@ -181,7 +184,11 @@ impl Intent {
     /// "So where is it" asks where, with or without a mark.
     pub fn asks(&self) -> u8 {
         match self.first_kind {
-            QuestionType::None if self.opening & (flag::QUESTION | flag::MODAL) == flag::QUESTION => 1,
+            QuestionType::None
+                if self.opening.is_some_and(|flags| flags & (flag::QUESTION | flag::MODAL) == flag::QUESTION) =>
+            {
+                1
+            }
             QuestionType::Why => 2,
             QuestionType::When => 3,
             QuestionType::Who => 4,

@@ -1,9 +1,10 @@
 //! The word lists, read once from text that is compiled in, into one table that a word is looked up in once.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 /// The longest word that the table can hold: a word is its bytes in a `u128`.
-const LONGEST: usize = 16;
+pub const LONGEST: usize = 16;
 
 /// What a word does, as bits of [`Entry::flags`].
 pub mod flag {
@@ -59,10 +60,28 @@ pub mod flag {
     pub const PERSON: u32 = 1 << 24;
     /// Softens a request: "can you", "could you".
     pub const MODAL: u32 = 1 << 25;
+    /// Says when or where, or joins clauses.
+    pub const FUNCTION: u32 = 1 << 26;
+    /// No word: a number, a sign, an address, a name.
+    pub const OTHER: u32 = 1 << 31;
     /// A word that may begin or be a slot.
     pub const SLOT: u32 = CURRENCY | WEEKDAY | MONTH | ORDINAL | NUMBER | HOUR;
     /// What is counted or kept.
     pub const COUNTED: u32 = NEGATION | STALE | REASONING | COMPARISON | CREATIVE | CONSTRAINT | TASK | CODE | ANTONYM;
+}
+
+/// Numbers of entries that no list has.
+pub mod entry {
+    /// What a word has that stands in no list. It says nothing.
+    pub const NONE: u16 = 0;
+    /// What everything has that is no word.
+    pub const OTHER: u16 = 1;
+    /// A word that ends in "n't".
+    pub const NOT: u16 = 2;
+    /// A capital A alone, which may be a name.
+    pub const NAME_A: u16 = 3;
+    /// The first listed word.
+    pub const FIRST: u16 = 4;
 }
 
 /// What the lists say of a word.
@@ -97,10 +116,22 @@ impl WordKey {
         self.length += 1;
     }
 
-    /// A word of at most 16 bytes, packed and lower case already.
-    #[inline]
-    pub fn of_lower(key: u128, length: usize) -> Self {
-        Self { key, length }
+    /// A run of ASCII letters: the last `length` of 16 bytes, read as a number whose highest byte is the first.
+    #[inline(always)]
+    pub fn of_letters(sixteen: u128, length: usize) -> Self {
+        /// The bit that tells small letters from capitals.
+        const SMALL: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
+        /// The last so many bytes of sixteen.
+        const LAST: [u128; LONGEST + 1] = {
+            let mut last = [u128::MAX; LONGEST + 1];
+            let mut length = 0;
+            while length < LONGEST {
+                last[length] = (1 << (8 * length)) - 1;
+                length += 1;
+            }
+            last
+        };
+        Self { key: (sixteen | SMALL) & LAST[length.min(LONGEST)], length }
     }
 
     /// A whole word.
@@ -124,29 +155,21 @@ impl WordKey {
     #[expect(clippy::cast_possible_truncation, reason = "folded on purpose")]
     pub fn stem(self) -> u32 {
         const KEPT: u128 = (1 << 88) - 1;
-        let ends = |ending: &[u8]| {
-            self.length >= ending.len() + 3
-                && ending.iter().rev().enumerate().all(|(at, &byte)| self.end_byte(at) == byte)
+        let last = self.key as u32;
+        let ends = |ending: u32, bytes: usize| {
+            self.length >= bytes + 3 && (last ^ ending) << (32 - 8 * bytes) == 0 // compares so many bytes
         };
-        let stem = if ends(b"'s") {
-            self.without(2)
-        } else if ends(b"ies") {
-            let cut = self.without(2);
-            Self { key: cut.key >> 8 << 8 | u128::from(b'y'), ..cut }
-        } else {
-            let cut = if ends(b"ing") {
-                self.without(3)
-            } else if ends(b"ed") || ends(b"es") {
-                self.without(2)
-            } else if ends(b"s") && self.end_byte(1) != b's' {
-                self.without(1)
-            } else {
-                self
-            };
-            // "cancelling" and "canceling", "stopped" and "stops"; and a mute "e": "store", "storing".
-            let is_doubled = cut.length < self.length && cut.length > 3 && cut.end_byte(0) == cut.end_byte(1);
-            let cut = cut.without(usize::from(is_doubled));
-            cut.without(usize::from(cut.length > 3 && cut.end_byte(0) == b'e'))
+        let stem = match last as u8 {
+            b's' if ends(0x2773, 2) => self.without(2), // "'s"
+            b's' if ends(0x69_6573, 3) => {
+                let cut = self.without(2); // "ies"
+                Self { key: cut.key >> 8 << 8 | u128::from(b'y'), ..cut }
+            }
+            b's' if ends(0x6573, 2) => self.without(2).without_rest(), // "es"
+            b's' if self.length >= 4 && self.end_byte(1) != b's' => self.without(1).without_rest(),
+            b'g' if ends(0x69_6e67, 3) => self.without(3).without_rest(), // "ing"
+            b'd' if ends(0x6564, 2) => self.without(2).without_rest(),    // "ed"
+            _ => self.without_mute(),
         };
         let kept = stem.key & KEPT;
         let mixed = ((kept as u64) ^ (stem.length as u64) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -157,13 +180,25 @@ impl WordKey {
     /// The byte so many places before the last one.
     #[inline]
     fn end_byte(self, places: usize) -> u8 {
-        self.key.to_le_bytes()[places]
+        (self.key as u64 >> (8 * places)) as u8
     }
 
     /// The word without its last bytes.
     #[inline]
     fn without(self, bytes: usize) -> Self {
         Self { key: self.key >> (8 * bytes), length: self.length - bytes }
+    }
+
+    /// What is left of "cancelling" as of "canceling", of "stopped" as of "stops": of a doubled last letter the second goes.
+    fn without_rest(self) -> Self {
+        let is_doubled = self.length > 3 && self.end_byte(0) == self.end_byte(1);
+        self.without(usize::from(is_doubled)).without_mute()
+    }
+
+    /// The word without a mute "e": "store", "storing".
+    #[inline]
+    fn without_mute(self) -> Self {
+        self.without(usize::from(self.length > 3 && self.end_byte(0) == b'e'))
     }
 
     /// The word without a final "'s".
@@ -174,19 +209,31 @@ impl WordKey {
 }
 
 struct Table {
-    places: Vec<u16>,
+    /// The number of the entry at each place; 0 for none.
+    places: [u16; PLACES],
+    /// What each bucket multiplies a hash by, so that no two words have one place.
+    multipliers: [u32; BUCKETS],
     /// Beside the entries and not in them: a look-up touches keys of 16 bytes and no more.
-    keys: Vec<u128>,
-    flags: Vec<u32>,
-    /// The first one says nothing: it is what a word that stands in no list gets.
+    keys: [u128; PLACES],
+    /// Flags and stems; the stem of a stop word that gives no direction is 0, for nobody reads it.
+    read: Vec<(u32, u32)>,
     entries: Vec<Entry>,
 }
 
-const PLACES: usize = 8192;
+const PLACES: usize = 2048;
+const BUCKETS: usize = 256;
 
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
-    let mut table =
-        Table { places: vec![0; PLACES], keys: vec![u128::MAX], flags: Vec::new(), entries: vec![Entry::default()] };
+    let mut table = Table {
+        places: [0; PLACES],
+        multipliers: [1; BUCKETS],
+        keys: [u128::MAX; PLACES],
+        read: Vec::new(),
+        entries: vec![Entry::default(); usize::from(entry::FIRST)],
+    };
+    table.entries[usize::from(entry::OTHER)].flags = flag::OTHER;
+    table.entries[usize::from(entry::NOT)].flags = flag::NEGATION;
+    let mut numbers = HashMap::new();
     for (list, bit) in [
         (include_str!("lexicon/negations.txt"), flag::NEGATION),
         (include_str!("lexicon/stale.txt"), flag::STALE),
@@ -213,10 +260,11 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         (include_str!("lexicon/waiting.txt"), flag::WAITING),
         (include_str!("lexicon/persons.txt"), flag::PERSON),
         (include_str!("lexicon/modals.txt"), flag::MODAL),
+        (include_str!("lexicon/functions.txt"), flag::FUNCTION),
     ] {
         for line in lines(list) {
             let (word, value) = line.split_once(' ').unwrap_or((line, ""));
-            let entry = table.entry(word);
+            let entry = table.entry(&mut numbers, word);
             entry.flags |= bit;
             match bit {
                 flag::TASK => entry.task = value,
@@ -230,51 +278,85 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         debug_assert!(pair < 64, "128 bits hold 64 pairs");
         if let Some((left, right)) = line.split_once(' ') {
             for (word, side) in [(left, 2 * pair), (right, 2 * pair + 1)] {
-                let entry = table.entry(word);
+                let entry = table.entry(&mut numbers, word);
                 entry.flags |= flag::ANTONYM;
                 entry.antonyms |= 1 << side;
             }
         }
     }
-    table.flags = table.entries.iter().map(|entry| entry.flags).collect();
+    table.entries[usize::from(entry::NAME_A)] = table.entries[numbers[&WordKey::of("a").key]];
+    table.entries[usize::from(entry::NAME_A)].flags &= !flag::STOP;
+    table.place();
+    table.read =
+        table.entries.iter().zip(table.keys).map(|(entry, key)| (entry.flags, kept_stem(key, entry))).collect();
+    table.read[usize::from(entry::OTHER)].1 = 0;
     table
 });
+
+/// The stem of a word of a list; 0 for a stop word that gives no direction, whose stem nobody reads.
+fn kept_stem(key: u128, entry: &Entry) -> u32 {
+    let length = LONGEST - key.leading_zeros() as usize / 8;
+    if entry.flags & (flag::STOP | flag::DIRECTION) == flag::STOP { 0 } else { WordKey { key, length }.stem() }
+}
 
 fn lines(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
+/// The bucket of a word, and what of its hash the bucket's multiplier takes.
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "folded on purpose")]
-fn place(key: u128) -> usize {
-    let folded = (key as u64) ^ (key >> 64) as u64;
-    (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 51) as usize
+fn hash(key: u128) -> (usize, u32) {
+    let hash = ((key as u64) ^ (key >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    ((hash >> 56) as usize, (hash >> 24) as u32)
+}
+
+#[inline(always)]
+fn place(hash: u32, multiplier: u32) -> usize {
+    (hash.wrapping_mul(multiplier) >> 21) as usize
 }
 
 impl Table {
-    fn entry(&mut self, word: &str) -> &mut Entry {
+    fn entry(&mut self, numbers: &mut HashMap<u128, usize>, word: &str) -> &mut Entry {
         debug_assert!(word.len() <= LONGEST, "{word} is too long for the table");
         let key = WordKey::of(word).key;
-        let mut at = place(key);
-        while self.places[at] != 0 && self.keys[self.places[at] as usize] != key {
-            at = (at + 1) % PLACES;
-        }
-        if self.places[at] == 0 {
-            self.places[at] = u16::try_from(self.entries.len()).unwrap_or(0);
-            self.keys.push(key);
+        let id = *numbers.entry(key).or_insert(self.entries.len());
+        if id == self.entries.len() {
+            self.keys[id] = key;
             self.entries.push(Entry::default());
         }
-        &mut self.entries[self.places[at] as usize]
+        &mut self.entries[id]
     }
 
-    fn find(&self, key: u128) -> u16 {
-        let mut at = place(key);
-        loop {
-            let id = self.places[at];
-            if id == 0 || self.keys[id as usize] == key {
-                return id;
-            }
-            at = (at + 1) % PLACES;
+    /// Gives each word a place of its own, so that a look-up has no branch: large buckets first, each with the first
+    /// multiplier under which all its words come to free places.
+    ///
+    /// Belazzougui et al., "Hash, displace, and compress", ESA 2009, without the compression.
+    fn place(&mut self) {
+        let mut buckets = vec![Vec::new(); BUCKETS];
+        for (id, &key) in (0u16..).zip(&self.keys[..self.entries.len()]).skip(usize::from(entry::FIRST)) {
+            let (bucket, hash) = hash(key);
+            buckets[bucket].push((hash, id));
         }
+        let mut order: Vec<usize> = (0..BUCKETS).collect();
+        order.sort_by_key(|&bucket| std::cmp::Reverse(buckets[bucket].len()));
+        for bucket in order {
+            let fits = |multiplier: &u32| {
+                let mut taken: Vec<usize> = buckets[bucket].iter().map(|&(hash, _)| place(hash, *multiplier)).collect();
+                taken.sort_unstable();
+                taken.windows(2).all(|two| two[0] != two[1]) && taken.iter().all(|&at| self.places[at] == 0)
+            };
+            let multiplier = (1..=u32::MAX).step_by(2).find(fits).unwrap_or(1);
+            self.multipliers[bucket] = multiplier;
+            buckets[bucket].iter().for_each(|&(hash, id)| self.places[place(hash, multiplier)] = id);
+        }
+    }
+
+    #[inline(always)]
+    fn find(&self, key: u128) -> u16 {
+        let (bucket, hash) = hash(key);
+        let id = self.places[place(hash, self.multipliers[bucket])];
+        if self.keys[id as usize % PLACES] == key { id } else { entry::NONE }
     }
 }
 
@@ -301,10 +383,16 @@ impl Lexicon {
         }
     }
 
-    /// The flags of an entry.
+    /// The number of the entry of a word of at most 16 bytes that has no genitive.
+    #[inline(always)]
+    pub fn find_short(self, word: WordKey) -> u16 {
+        self.0.find(word.key)
+    }
+
+    /// Flags and stem of an entry.
     #[inline]
-    pub fn flags(self, id: u16) -> u32 {
-        self.0.flags[id as usize]
+    pub fn read(self, id: u16) -> (u32, u32) {
+        self.0.read[id as usize]
     }
 
     /// What the lists say.
@@ -348,8 +436,8 @@ mod tests {
 
     #[test]
     fn every_word_of_every_list_is_found_again() {
-        assert!(TABLE.entries.len() < PLACES / 4, "{}", TABLE.entries.len());
-        for (id, &key) in TABLE.keys.iter().enumerate().skip(1) {
+        assert!(TABLE.entries.len() < PLACES * 3 / 4, "{}", TABLE.entries.len());
+        for (id, &key) in TABLE.keys[..TABLE.entries.len()].iter().enumerate().skip(usize::from(entry::FIRST)) {
             assert_eq!(TABLE.find(key) as usize, id);
         }
     }

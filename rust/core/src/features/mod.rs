@@ -12,13 +12,14 @@ mod markup;
 mod ngrams;
 mod scan;
 mod signature;
+mod simd;
 mod slots;
 mod vector;
 
 pub use self::analysis::Analysis;
 pub use self::intent::{QuestionType, Task};
 pub use self::language::{language, script};
-use self::lexicon::{Lexicon, flag};
+use self::lexicon::{Lexicon, WordKey, entry, flag};
 pub use self::ngrams::{Sparse, hashed_ngrams};
 use self::scan::{Kind, Scan, Token, scan};
 pub use self::signature::LexicalSignature;
@@ -116,6 +117,9 @@ impl Features {
     }
 }
 
+/// No run: one that nothing touches.
+const NONE: (usize, usize) = (0, usize::MAX >> 1);
+
 /// Walks the tokens once, slots first.
 struct Reader<'a> {
     text: &'a str,
@@ -124,18 +128,20 @@ struct Reader<'a> {
     intent: intent::Intent,
     signature: signature::Builder,
     code: intent::CodeVotes,
-    letters: usize,
+    /// Tokens that are signs.
+    signs: usize,
     /// Bytes that go into the frame together.
     run: (usize, usize),
 }
 
 impl<'a> Reader<'a> {
     fn new(text: &'a str, found: &Scan) -> Self {
-        let slots = Slots { slots: Vec::new(), frame: String::with_capacity(text.len()) };
+        let slots =
+            Slots { slots: Vec::with_capacity(found.tokens.len() / 16), frame: String::with_capacity(text.len()) };
         let features = Features {
-            chars: text.chars().count(),
+            chars: if text.is_ascii() { text.len() } else { text.chars().count() },
             bytes: text.len(),
-            markup_signs: markup::signs(text.as_bytes()),
+            markup_signs: found.markup_signs,
             questions: found.questions,
             slots,
             ..Features::default()
@@ -147,85 +153,112 @@ impl<'a> Reader<'a> {
             intent: intent::Intent::default(),
             signature: signature::Builder::default(),
             code: intent::CodeVotes::default(),
-            letters: 0,
-            run: (0, 0),
+            signs: 0,
+            run: NONE,
         }
     }
 
     fn run(&mut self, tokens: &[Token]) {
         let mut at = 0;
+        // Nothing waits for the next word: it opens no text or sentence and follows none of "how", "can", "please".
+        let mut is_settled = false;
         while let Some(token) = tokens.get(at) {
-            // Most words begin no slot, and their flags say so.
-            let may_begin = token.kind != Kind::Word || token.flags & flag::SLOT != 0;
-            if may_begin && let Some((slot, used)) = slots::slot_at(self.text, &tokens[at..], self.lexicon) {
-                for token in &tokens[at..at + used] {
-                    self.count(*token, true);
+            let (flags, stem) = self.lexicon.read(token.entry);
+            // Half of all words say nothing but what they are called.
+            if flags & !flag::STOP == 0 && is_settled {
+                if flags == 0 {
+                    self.signature.content(0, self.stem(token, 0));
                 }
+                self.keep(token);
+                at += 1;
+                continue;
+            }
+            // Most words begin no slot, and their flags say so.
+            if flags & (flag::SLOT | flag::OTHER) == 0 {
+                self.word(token, (flags, stem), false);
+                self.keep(token);
+                at += 1;
+            } else if let Some((slot, used)) = slots::slot_at(self.text, &tokens[at..], self.lexicon) {
+                tokens[at..at + used].iter().for_each(|token| self.count(token, true));
                 self.features.slots.slots.push(slot);
                 at += used;
             } else {
-                self.count(*token, false);
-                self.keep(*token);
+                self.count(token, false);
+                self.keep_other(token);
                 at += 1;
             }
+            is_settled = self.intent.is_settled() && self.signature.is_settled();
         }
         self.flush();
     }
 
     /// What holds of a token, be it part of a slot or not.
-    #[inline]
-    fn count(&mut self, token: Token, is_slot: bool) {
+    fn count(&mut self, token: &Token, is_slot: bool) {
         match token.kind {
-            Kind::End => return self.intent.end_sentence(),
-            Kind::Money | Kind::Percent | Kind::Hash => return,
-            _ => self.features.words += 1,
-        }
-        if token.kind == Kind::Word {
-            self.letters += (token.end - token.start) as usize;
-            if token.flags & flag::COUNTED != 0 {
-                self.count_flags(token);
+            Kind::End => {
+                self.signs += 1;
+                self.intent.end_sentence();
             }
-        }
-        let text = self.text;
-        let word = || &text[token.start as usize..token.end as usize];
-        self.intent.word(word, token.flags);
-        if !is_slot {
-            self.signature.word(token, || self.lexicon.entry(token.entry).number);
+            Kind::Money | Kind::Percent | Kind::Hash => self.signs += 1,
+            _ => self.word(token, self.lexicon.read(token.entry), is_slot),
         }
     }
 
-    fn count_flags(&mut self, token: Token) {
+    #[inline(always)]
+    fn word(&mut self, token: &Token, (flags, stem): (u32, u32), is_slot: bool) {
+        if flags & flag::COUNTED != 0 {
+            self.count_flags(token, flags);
+        }
+        self.intent.word(|| &self.text[token.start as usize..token.end as usize], flags);
+        if !is_slot {
+            let stem = self.stem(token, stem);
+            self.signature.word(flags, stem, || self.lexicon.entry(token.entry).number);
+        }
+    }
+
+    /// The stem of a token whose entry has `stem`.
+    #[inline(always)]
+    fn stem(&self, token: &Token, stem: u32) -> u32 {
+        if token.stem != 0 {
+            return token.stem;
+        }
+        if token.entry != entry::NONE {
+            return stem;
+        }
+        let (start, end) = (token.start as usize, token.end as usize);
+        let key = match self.text.as_bytes()[..end].last_chunk() {
+            Some(sixteen) => WordKey::of_letters(u128::from_be_bytes(*sixteen), end - start),
+            None => WordKey::of(&self.text[start..end].to_ascii_lowercase()),
+        };
+        key.stem()
+    }
+
+    #[inline(never)]
+    fn count_flags(&mut self, token: &Token, flags: u32) {
         let features = &mut self.features;
-        let has = |bit: u32| usize::from(token.flags & bit != 0);
+        let has = |bit: u32| usize::from(flags & bit != 0);
         features.negations += has(flag::NEGATION);
         features.reasoning_words += has(flag::REASONING);
         features.stale_words += has(flag::STALE);
         features.comparisons += has(flag::COMPARISON);
         features.constraints += has(flag::CONSTRAINT);
         features.creative_words += has(flag::CREATIVE);
-        if token.flags & (flag::TASK | flag::CODE | flag::ANTONYM) != 0 {
+        if flags & (flag::TASK | flag::CODE | flag::ANTONYM) != 0 {
             let entry = self.lexicon.entry(token.entry);
             features.antonym_sides |= entry.antonyms;
             features.tasks |= Task::bits(entry.task);
-            if token.flags & flag::CODE != 0 {
+            if flags & flag::CODE != 0 {
                 self.code.count(entry.code);
             }
         }
     }
 
-    /// Adds a token that is no slot to the frame: to the run of tokens one blank apart, which is copied as one.
+    /// Adds a word to the frame: to the run of words one blank apart, which is copied as one.
     #[inline]
-    fn keep(&mut self, token: Token) {
-        if matches!(token.kind, Kind::End | Kind::Money | Kind::Percent | Kind::Hash) {
-            // A sign that belongs to no slot: "x % y".
-            if token.kind != Kind::End {
-                self.features.signs.push_str(&self.text[token.start as usize..token.end as usize]);
-            }
-            return;
-        }
+    fn keep(&mut self, token: &Token) {
         let (start, end) = (token.start as usize, token.end as usize);
-        let (first, last) = self.run;
-        if first < last && start == last + 1 && self.text.as_bytes()[last] == b' ' {
+        let last = self.run.1;
+        if start == last + 1 && self.text.as_bytes()[last] == b' ' {
             self.run.1 = end;
         } else {
             self.flush();
@@ -233,9 +266,21 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Adds a token that is no slot, be it a word or not.
+    fn keep_other(&mut self, token: &Token) {
+        match token.kind {
+            Kind::End => {}
+            // A sign that belongs to no slot: "x % y".
+            Kind::Money | Kind::Percent | Kind::Hash => {
+                self.features.signs.push_str(&self.text[token.start as usize..token.end as usize]);
+            }
+            _ => self.keep(token),
+        }
+    }
+
     fn flush(&mut self) {
-        let (start, end) = std::mem::take(&mut self.run);
-        if start < end {
+        let (start, end) = std::mem::replace(&mut self.run, NONE);
+        if end < NONE.1 {
             let frame = &mut self.features.slots.frame;
             if !frame.is_empty() {
                 frame.push(' ');
@@ -245,13 +290,14 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(self, found: Scan) -> Features {
-        let Self { mut features, intent, signature, code, letters, .. } = self;
+        let Self { mut features, intent, signature, code, signs, .. } = self;
         let frame = &mut features.slots.frame;
         if frame.is_ascii() {
             frame.make_ascii_lowercase();
         } else {
             *frame = frame.chars().flat_map(char::to_lowercase).map(|c| if c == '’' { '\'' } else { c }).collect();
         }
+        features.words = found.tokens.len() - signs;
         features.sentences = found.ends.max(usize::from(features.words > 0));
         features.question_type = intent.question_type(features.questions > 0);
         features.is_question = features.questions > 0 || intent.opens_with_question();
@@ -264,7 +310,11 @@ impl<'a> Reader<'a> {
             || found.code_signs == 1 && (code.words() >= 1 || features.slots.count(SlotKind::Code) >= 2);
         features.code_family = features.has_code.then(|| code.family()).flatten();
         features.maths_signs = found.maths_signs;
-        features.foreign = if letters == 0 { 0.0 } else { found.foreign_bytes as f32 / letters as f32 };
+        if found.foreign_bytes > 0 {
+            let words = found.tokens.iter().filter(|token| token.kind == Kind::Word);
+            let letters: u32 = words.map(|word| word.end - word.start).sum();
+            features.foreign = if letters == 0 { 0.0 } else { found.foreign_bytes as f32 / letters as f32 };
+        }
         features.signs.insert_str(0, &found.signs.finish());
         let asks = intent.asks();
         features.signature = signature.finish(features.negations % 2 == 1, features.antonym_sides, asks);

@@ -20,5 +20,5 @@ mod tests;
 mod vector_index;
 mod walk;
 
-pub use self::flat::{FlatIndex, Neighbour};
+pub use self::flat::{FlatIndex, Neighbour, cosine};
 pub use self::vector_index::{IndexStats, Kind, MAX_DIM, NO_ID, VectorIndex};

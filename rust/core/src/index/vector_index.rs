@@ -115,6 +115,18 @@ impl VectorIndex {
     /// `Dimension` where the lengths do not match, or a vector holds NaN, infinity or only zeros; `Config` where an id
     /// is 2^64 - 1; `Internal` where the system has no memory left.
     pub fn add(&self, ids: &[u64], vectors: &[f32]) -> Result<()> {
+        self.put(ids, vectors, LINKED_AT_ONCE)
+    }
+
+    /// [`VectorIndex::add`], with what is added left waiting for [`VectorIndex::link`] or later changes.
+    ///
+    /// # Errors
+    /// As for [`VectorIndex::add`].
+    pub fn add_waiting(&self, ids: &[u64], vectors: &[f32]) -> Result<()> {
+        self.put(ids, vectors, 0)
+    }
+
+    fn put(&self, ids: &[u64], vectors: &[f32], linked: usize) -> Result<()> {
         let dim = self.dim();
         if vectors.len() != ids.len() * dim {
             let context = format!("{} values are not {} vectors of {dim}", vectors.len(), ids.len());
@@ -139,12 +151,12 @@ impl VectorIndex {
                 .chunks_exact(dim)
                 .map(|vector| self.codec.row(vector, "the vector"))
                 .collect::<Result<Vec<Row>>>()?;
-            held = self.add_group(held, ids, &rows)?;
+            held = self.add_group(held, ids, &rows, linked)?;
         }
         Ok(())
     }
 
-    fn add_group<'a>(&'a self, mut held: Held<'a>, ids: &[u64], rows: &[Row]) -> Result<Held<'a>> {
+    fn add_group<'a>(&'a self, mut held: Held<'a>, ids: &[u64], rows: &[Row], linked: usize) -> Result<Held<'a>> {
         if held.graph.is_none() {
             let grown;
             (held, grown) = change(held, |state| {
@@ -169,7 +181,7 @@ impl VectorIndex {
                 });
             }
         }
-        Ok(self.link_waiting(held, LINKED_AT_ONCE * ids.len()))
+        Ok(self.link_waiting(held, linked * ids.len()))
     }
 
     /// Takes vectors out, and says how many of the ids it held.
@@ -205,8 +217,17 @@ impl VectorIndex {
         Some((slot, repaired))
     }
 
-    /// Links the entries that have waited longest, at most `most` of them.
+    /// Links entries that wait, at most `most`; says whether more do.
+    pub fn link(&self, most: usize) -> bool {
+        let held = self.link_waiting(self.state.upgradable_read(), most);
+        held.graph.as_ref().is_some_and(|graph| graph.waiting().len() >= WAITING + LINKED_AT_ONCE)
+    }
+
+    /// Links the entries that have waited longest, at most `most` of them; some at a time, so that most changes link none.
     fn link_waiting<'a>(&'a self, mut held: Held<'a>, most: usize) -> Held<'a> {
+        if held.graph.as_ref().is_none_or(|graph| graph.waiting().len() < WAITING + LINKED_AT_ONCE) {
+            return held;
+        }
         for _ in 0..most {
             let Some(graph) = &held.graph else { break };
             let Some(&slot) = graph.waiting().front().filter(|_| graph.waiting().len() > WAITING) else { break };
@@ -214,6 +235,16 @@ impl VectorIndex {
             (held, ()) = change(held, |state| state.link(slot, plan));
         }
         held
+    }
+
+    /// Whether it holds a vector under an id.
+    pub fn contains(&self, id: u64) -> bool {
+        self.state.read().slots.find(id).is_some()
+    }
+
+    /// The ids that it holds.
+    pub fn ids(&self) -> Vec<u64> {
+        self.state.read().slots.ids.iter().copied().filter(|&id| id != NO_ID).collect()
     }
 
     /// The unit vector under an id, as it is stored.

@@ -2,11 +2,14 @@
 
 mod shapes;
 mod signs;
+mod windows;
 
 use unicode_normalization::char::is_combining_mark;
 
 use self::signs::Signs;
-use super::lexicon::{Lexicon, WordKey, flag};
+use self::windows::Walk;
+use super::lexicon::{Lexicon, WordKey, entry};
+use super::simd::with_masks;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,13 +53,9 @@ pub struct Token {
     pub end: u32,
     /// What it is.
     pub kind: Kind,
-    /// Whether it touches the token before it.
-    pub is_glued: bool,
-    /// Number of its lexicon entry; 0 for none.
+    /// Number of its lexicon entry, see [`entry`]; flags and stem of a listed word stand there.
     pub entry: u16,
-    /// Flags of its entry; a word that ends in "n't" is a negation whatever the lists say.
-    pub flags: u32,
-    /// A hash of a word without its ending; 0 for a stop word that gives no direction, whose stem nobody reads.
+    /// A hash of a word without its ending, where the walk had to look closer; else 0.
     pub stem: u32,
 }
 
@@ -75,6 +74,8 @@ pub struct Scan {
     pub has_fence: bool,
     /// Signs of mathematics: = ^ √ ∑ ∫ and a backslash before a letter.
     pub maths_signs: usize,
+    /// Signs of markup.
+    pub markup_signs: usize,
     /// Bytes of words that are no ASCII letters.
     pub foreign_bytes: usize,
     /// Signs that are part of no token.
@@ -114,42 +115,38 @@ static CLASS: [Class; 256] = {
 
 /// Cuts a text into tokens. One allocation, for the tokens.
 pub fn scan(text: &str) -> Scan {
-    let mut scanner = Scanner {
-        text,
-        bytes: text.as_bytes(),
-        lexicon: Lexicon::get(),
-        chunk: 0,
-        found: Scan { tokens: Vec::with_capacity(text.len() / 4 + 4), ..Scan::default() },
-    };
-    let mut at = 0;
-    while at < scanner.bytes.len() {
-        at = match CLASS[scanner.bytes[at] as usize] {
-            Class::Blank => {
-                if scanner.bytes[at] == b'\n' {
-                    scanner.found.signs.push_line(&text[at..]);
-                }
-                scanner.chunk = at + 1;
-                at + 1
-            }
-            Class::Letter => scanner.word(at),
-            Class::Digit => scanner.number(at),
-            Class::Sign => scanner.sign(at),
-            Class::High => scanner.high(at),
-        };
-    }
-    scanner.found
+    with_masks(Walk(text))
 }
 
 struct Scanner<'a> {
     text: &'a str,
     bytes: &'a [u8],
     lexicon: Lexicon,
-    /// Where the run of bytes without a blank began.
-    chunk: usize,
     found: Scan,
 }
 
-impl Scanner<'_> {
+impl<'a> Scanner<'a> {
+    fn new(text: &'a str) -> Self {
+        let found = Scan { tokens: Vec::with_capacity(text.len() / 4 + 4), ..Scan::default() };
+        Self { text, bytes: text.as_bytes(), lexicon: Lexicon::get(), found }
+    }
+
+    /// Reads what begins at a place; gives the place after it.
+    fn step(&mut self, at: usize) -> usize {
+        match CLASS[self.bytes[at] as usize] {
+            Class::Blank => {
+                if self.bytes[at] == b'\n' {
+                    self.found.signs.push_line(&self.text[at..]);
+                }
+                at + 1
+            }
+            Class::Letter => self.word(at),
+            Class::Digit => self.number(at),
+            Class::Sign => self.sign(at),
+            Class::High => self.high(at),
+        }
+    }
+
     #[inline]
     fn byte(&self, at: usize) -> u8 {
         self.bytes.get(at).copied().unwrap_or(b' ')
@@ -160,14 +157,13 @@ impl Scanner<'_> {
     }
 
     fn push(&mut self, kind: Kind, start: usize, end: usize) {
-        self.push_token(kind, start, end, (0, 0, 0));
+        self.push_token(kind, start, end, (entry::OTHER, 0));
     }
 
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a request of 4 GiB is refused long before")]
-    fn push_token(&mut self, kind: Kind, start: usize, end: usize, (entry, flags, stem): (u16, u32, u32)) {
-        let is_glued = self.found.tokens.last().is_some_and(|last| last.end as usize == start);
-        let token = Token { start: start as u32, end: end as u32, kind, is_glued, entry, flags, stem };
+    fn push_token(&mut self, kind: Kind, start: usize, end: usize, (entry, stem): (u16, u32)) {
+        let token = Token { start: start as u32, end: end as u32, kind, entry, stem };
         self.found.tokens.push(token);
     }
 
@@ -176,15 +172,6 @@ impl Scanner<'_> {
         let mut key = WordKey::default();
         let mut at = start;
         let (mut is_upper, mut has_hump, mut has_score, mut is_latin) = (true, false, false, true);
-        // Most words are a run of at most 16 ASCII letters: they are read as one number.
-        let run = self.bytes[start..].iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
-        if let (1..=16, Some(sixteen)) = (run, self.bytes[start..].first_chunk::<16>())
-            && !matches!(self.byte(start + run), b'\'' | b'_' | 128..)
-        {
-            let letters = Letters::new(*sixteen, run);
-            (key, is_upper, has_hump) = (letters.key, letters.is_upper, letters.has_hump);
-            at = start + run;
-        }
         let mut was_lower = false;
         while at < self.bytes.len() {
             let byte = self.bytes[at];
@@ -236,13 +223,13 @@ impl Scanner<'_> {
             if !is_latin {
                 self.found.signs.push_word(&self.text[start..at]);
             }
-            let entry = self.lexicon.find(key);
-            let not = if key.is_contracted_not() { flag::NEGATION } else { 0 };
             // "A or B": a capital A may be a name, and costs nothing where it is an article.
-            let stop = if is_upper && key == WordKey::of("a") { flag::STOP } else { 0 };
-            let flags = self.lexicon.flags(entry) & !stop | not;
-            let is_read = flags & (flag::STOP | flag::DIRECTION) != flag::STOP;
-            self.push_token(Kind::Word, start, at, (entry, flags, if is_read { key.stem() } else { 0 }));
+            let entry = match self.lexicon.find(key) {
+                entry::NONE if key.is_contracted_not() => entry::NOT,
+                _ if is_upper && key == WordKey::of("a") => entry::NAME_A,
+                entry => entry,
+            };
+            self.push_token(Kind::Word, start, at, (entry, key.stem()));
         }
         at
     }
@@ -315,31 +302,6 @@ impl Scanner<'_> {
         }
         self.found.signs.push_char(c, &self.bytes[..at], &self.bytes[end..]);
         end
-    }
-}
-
-/// A run of ASCII letters read as one number.
-struct Letters {
-    key: WordKey,
-    is_upper: bool,
-    /// Whether a capital follows a small letter.
-    has_hump: bool,
-}
-
-impl Letters {
-    #[inline]
-    fn new(sixteen: [u8; 16], count: usize) -> Self {
-        /// The bit that tells small letters from capitals.
-        const SMALL: u128 = 0x2020_2020_2020_2020_2020_2020_2020_2020;
-        let unused = 8 * (16 - count);
-        let letters = u128::from_be_bytes(sixteen) >> unused;
-        let small = SMALL >> unused;
-        let capitals = !letters & small;
-        Self {
-            key: WordKey::of_lower(letters | small, count),
-            is_upper: capitals == small,
-            has_hump: (letters & small) >> 8 & capitals != 0,
-        }
     }
 }
 

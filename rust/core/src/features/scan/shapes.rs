@@ -1,7 +1,7 @@
 //! What is longer than a word: numbers, dates, versions, ids, addresses, names of files and of code, strings in quotes.
 
 use super::{Class, Kind, Scanner};
-use crate::features::lexicon::WordKey;
+use crate::features::lexicon::{WordKey, entry};
 
 /// Most bytes of a quoted string, quotes left out: more is a passage and not a name.
 const LONGEST_QUOTE: usize = 60;
@@ -40,7 +40,7 @@ impl Scanner<'_> {
                 let is_name = next == b'#' || end == at + 2;
                 if is_name && !matches!(self.class(end), Class::Letter | Class::Digit | Class::High) {
                     self.bytes[at..end].iter().for_each(|&sign| key.push(sign));
-                    self.push_token(Kind::Word, start, end, (0, 0, key.stem()));
+                    self.push_token(Kind::Word, start, end, (entry::NONE, key.stem()));
                     return Some(end);
                 }
             }
@@ -119,7 +119,7 @@ impl Scanner<'_> {
             return None;
         }
         let mut start = at;
-        while start > self.chunk
+        while start > 0
             && matches!(self.byte(start - 1), b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' | b'+')
         {
             start -= 1;
@@ -237,7 +237,7 @@ impl Scanner<'_> {
     /// A short string in quotes that is not the whole text; a lone quote is nothing.
     pub(super) fn quoted(&mut self, at: usize, open: &str, close: &str) -> usize {
         let start = at + open.len();
-        let is_free = at == self.chunk || !self.bytes[at - 1].is_ascii_alphanumeric();
+        let is_free = at == 0 || !self.bytes[at - 1].is_ascii_alphanumeric();
         let mut limit = (start + LONGEST_QUOTE + close.len()).min(self.bytes.len());
         while !self.text.is_char_boundary(limit) {
             limit -= 1;

@@ -1,6 +1,6 @@
 //! What slot begins at a token, its canonical value, and how many tokens it takes.
 
-use std::fmt::Write as _;
+use std::borrow::Cow;
 
 use super::{Slot, SlotKind};
 use crate::features::lexicon::{Entry, Lexicon, flag};
@@ -29,6 +29,11 @@ impl<'a> View<'a> {
 
     fn has(&self, at: usize, flags: u32) -> bool {
         self.entry(at).flags & flags != 0
+    }
+
+    /// Whether a token touches the one before it.
+    fn is_glued(&self, at: usize) -> bool {
+        at > 0 && self.tokens.get(at).is_some_and(|token| token.start == self.tokens[at - 1].end)
     }
 
     fn is_word(&self, at: usize, word: &str) -> bool {
@@ -88,7 +93,7 @@ fn word(view: View<'_>) -> Option<(Slot, usize)> {
         let is_code = view.text(0).len() == 3 && view.text(0).eq_ignore_ascii_case(entry.name);
         if is_code && view.kind(1) == Some(Kind::Number) {
             let (digits, used) = scaled(view, 1);
-            return view.slot(SlotKind::Amount, format!("{}:{digits}", entry.name), used);
+            return view.slot(SlotKind::Amount, named(entry.name, &digits), used);
         }
         return None;
     }
@@ -103,7 +108,7 @@ fn money(view: View<'_>) -> Option<(Slot, usize)> {
     }
     let currency = sign(view.text(0));
     let (digits, used) = scaled(view, 1);
-    view.slot(SlotKind::Amount, format!("{currency}:{digits}"), used)
+    view.slot(SlotKind::Amount, named(currency, &digits), used)
 }
 
 fn sign(text: &str) -> &'static str {
@@ -118,12 +123,11 @@ fn sign(text: &str) -> &'static str {
 
 /// "#32227" is an id; "#1" is the number 1; "# 5" is neither.
 fn hash(view: View<'_>) -> Option<(Slot, usize)> {
-    let next = view.tokens.get(1).filter(|next| next.is_glued)?;
-    match next.kind {
+    match view.kind(1).filter(|_| view.is_glued(1))? {
         Kind::Number => {
             let digits = plain(view.text(1));
             let kind = if digits.len() >= 3 { SlotKind::Id } else { SlotKind::Number };
-            view.slot(kind, digits, 2)
+            view.slot(kind, digits.into_owned(), 2)
         }
         Kind::Id => view.slot(SlotKind::Id, view.text(1).to_ascii_lowercase(), 2),
         _ => None,
@@ -134,10 +138,10 @@ fn hash(view: View<'_>) -> Option<(Slot, usize)> {
 fn scaled(view: View<'_>, at: usize) -> (String, usize) {
     let digits = plain(view.text(at));
     let next = view.text(at + 1);
-    let is_k = view.tokens.get(at + 1).is_some_and(|next| next.is_glued) && next.eq_ignore_ascii_case("k");
+    let is_k = view.is_glued(at + 1) && next.eq_ignore_ascii_case("k");
     let scale = if is_k { Some(1_000) } else { scale(view, at + 1) };
-    match (scale, digits.parse::<f64>()) {
-        (Some(scale), Ok(value)) => (plain(&(value * f64::from(scale)).to_string()), at + 2),
+    match (scale, scale.map_or(Ok(0.0), |_| digits.parse::<f64>())) {
+        (Some(scale), Ok(value)) => ((value * f64::from(scale)).to_string(), at + 2),
         _ => (plain_fraction(&digits), at + 1),
     }
 }
@@ -150,27 +154,26 @@ fn number(view: View<'_>, digits: &str, used: usize) -> Option<(Slot, usize)> {
     // "30-day": the hyphen is no token.
     let entry = view.entry(used);
     let next = view.text(used);
-    let is_next_glued = view.tokens.get(used).is_some_and(|next| next.is_glued);
+    let is_next_glued = view.is_glued(used);
     match view.kind(used) {
-        Some(Kind::Money)
-            if !view.tokens.get(used + 1).is_some_and(|after| after.kind == Kind::Number && after.is_glued) =>
-        {
-            return view.slot(SlotKind::Amount, format!("{}:{}", sign(next), plain_fraction(&value)), used + 1);
+        Some(Kind::Money) if !(view.kind(used + 1) == Some(Kind::Number) && view.is_glued(used + 1)) => {
+            return view.slot(SlotKind::Amount, named(sign(next), &plain_fraction(&value)), used + 1);
         }
         Some(Kind::Percent) => return view.slot(SlotKind::Percent, plain_fraction(&value), used + 1),
         Some(Kind::Word) => {
             if entry.flags & flag::CURRENCY != 0 {
-                return view.slot(SlotKind::Amount, format!("{}:{}", entry.name, plain_fraction(&value)), used + 1);
+                return view.slot(SlotKind::Amount, named(entry.name, &plain_fraction(&value)), used + 1);
             }
             if entry.flags & flag::DURATION != 0 {
-                return view.slot(SlotKind::Duration, format!("{}:{}", entry.name, plain_fraction(&value)), used + 1);
+                return view.slot(SlotKind::Duration, named(entry.name, &plain_fraction(&value)), used + 1);
             }
             if let Some(half) = half_of_day(view, used) {
                 return time(view, &value, half, used + 1);
             }
             if is_digits && is_next_glued && matches!(next, "st" | "nd" | "rd" | "th" | "ST" | "ND" | "RD" | "TH") {
                 let place = value.parse().unwrap_or(0);
-                return day_of_month(view, place, used + 1).or_else(|| view.slot(SlotKind::Ordinal, value, used + 1));
+                return day_of_month(view, place, used + 1)
+                    .or_else(|| view.slot(SlotKind::Ordinal, value.into_owned(), used + 1));
             }
             // "two cups" is a quantity, "seven l" is none: one letter needs digits before it.
             if entry.flags & flag::UNIT != 0 && (is_digits || next.len() > 1) {
@@ -180,7 +183,7 @@ fn number(view: View<'_>, digits: &str, used: usize) -> Option<(Slot, usize)> {
                     unit = view.entry(taken).name;
                     taken += 1;
                 }
-                return view.slot(SlotKind::Quantity, format!("{unit}:{}", plain_fraction(&value)), taken);
+                return view.slot(SlotKind::Quantity, named(unit, &plain_fraction(&value)), taken);
             }
             if matches!(next, "percent" | "pct" | "Percent") {
                 return view.slot(SlotKind::Percent, plain_fraction(&value), used + 1);
@@ -209,13 +212,18 @@ fn number(view: View<'_>, digits: &str, used: usize) -> Option<(Slot, usize)> {
         let before = &view.text.as_bytes()[..start];
         before.last() == Some(&b'-') && before.len().checked_sub(2).is_none_or(|at| before[at] == b' ')
     };
-    view.slot(SlotKind::Number, if is_negative { format!("-{value}") } else { value }, used)
+    view.slot(SlotKind::Number, if is_negative { format!("-{value}") } else { value.into_owned() }, used)
 }
 
 /// "5k", "2 million".
-fn after_scale(view: View<'_>, value: String, used: usize) -> (String, usize) {
+fn after_scale<'a>(view: View<'_>, value: Cow<'a, str>, used: usize) -> (Cow<'a, str>, usize) {
     let is_scaled = view.text(used).eq_ignore_ascii_case("k") || scale(view, used).is_some();
-    if is_scaled && value.len() < 7 { scaled(view, used - 1) } else { (value, used) }
+    if is_scaled && value.len() < 7 {
+        let (value, used) = scaled(view, used - 1);
+        (Cow::Owned(value), used)
+    } else {
+        (value, used)
+    }
 }
 
 fn half_of_day(view: View<'_>, at: usize) -> Option<u32> {
@@ -254,8 +262,7 @@ fn month(view: View<'_>, month: u32) -> Option<(Slot, usize)> {
             return Some((entry.number, at + 1));
         }
         let number = (view.kind(at) == Some(Kind::Number)).then(|| view.text(at).parse().ok()).flatten()?;
-        let is_ordinal = view.tokens.get(at + 1).is_some_and(|next| next.is_glued)
-            && matches!(view.text(at + 1), "st" | "nd" | "rd" | "th");
+        let is_ordinal = view.is_glued(at + 1) && matches!(view.text(at + 1), "st" | "nd" | "rd" | "th");
         (1..=31).contains(&number).then_some((number, at + 1 + usize::from(is_ordinal)))
     };
     let year = |at: usize| -> Option<u32> {
@@ -362,23 +369,24 @@ fn scale(view: View<'_>, at: usize) -> Option<u32> {
     (is_number && (entry.number >= 100 || view.is_word(at, "dozen"))).then_some(entry.number)
 }
 
+/// "usd:5".
+fn named(name: &str, value: &str) -> String {
+    [name, ":", value].concat()
+}
+
 /// Without thousands separators; "0042" stays as it is, for it names something, and so does "3.10".
-fn plain(digits: &str) -> String {
-    digits.replace(',', "")
+fn plain(digits: &str) -> Cow<'_, str> {
+    if digits.contains(',') { Cow::Owned(digits.replace(',', "")) } else { Cow::Borrowed(digits) }
 }
 
 /// Where a fraction is a measure and no name, "5.00", "5.0" and "5" are one value. "1.000" stays as it is: half the world
 /// writes a thousand like this.
 fn plain_fraction(digits: &str) -> String {
     match digits.split_once('.') {
-        Some((whole, fraction)) if fraction.len() != 3 => {
-            let fraction = fraction.trim_end_matches('0');
-            let mut value = whole.to_owned();
-            if !fraction.is_empty() {
-                let _ = write!(value, ".{fraction}");
-            }
-            value
-        }
+        Some((whole, fraction)) if fraction.len() != 3 => match fraction.trim_end_matches('0') {
+            "" => whole.to_owned(),
+            fraction => [whole, ".", fraction].concat(),
+        },
         _ => digits.to_owned(),
     }
 }
