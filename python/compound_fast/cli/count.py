@@ -22,7 +22,7 @@ def count(
 ) -> None:
     """Count the tokens of files, like wc.
 
-    One line a file and a total. A tilde before a count says that it is an estimate, and standard error says of which kind.
+    One line a file and a total. A tilde before a count says that it is an estimate; standard error says of which kind.
 
     Example: compound-fast count --model gpt-4o README.md docs/*.md
     """
