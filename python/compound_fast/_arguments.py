@@ -12,6 +12,7 @@ __all__ = [
     "LARGEST_CACHE_BYTES",
     "LONGEST_TTL_S",
     "SHORTEST_TTL_S",
+    "SMALLEST_CACHE_BYTES",
     "check_number",
     "check_path",
     "check_text",
@@ -22,6 +23,7 @@ __all__ = [
 ]
 
 LARGEST_CACHE_BYTES = 1 << 50
+SMALLEST_CACHE_BYTES = 64 << 10  # a few answers, with what finding them takes
 SHORTEST_TTL_S = 0.001  # the core counts in milliseconds
 LONGEST_TTL_S = 3_155_760_000.0  # a hundred years
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, cast
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Literal, cast
 from compound_fast._arguments import LONGEST_TTL_S, SHORTEST_TTL_S, check_number, is_number, shown
 from compound_fast.errors import CacheError, ConfigError, TextError
 from compound_fast.request import to_json
+from compound_fast.types import Usage
 
 if TYPE_CHECKING:
     from compound_fast import _core
     from compound_fast.types import JsonObject
 
-__all__ = ["Hit", "check_age", "check_ttl", "from_stored", "log_fault", "to_hit", "to_nano", "to_stored"]
+__all__ = ["Hit", "check_age", "check_ttl", "from_stored", "log_fault", "to_hit", "to_nano", "to_stored", "usage_of"]
 
 _log = logging.getLogger("compound_fast.cache")
 _NANO = 1_000_000_000
@@ -81,6 +83,20 @@ def to_stored(response: object) -> tuple[str, bytes]:
     if form == "dict" and not stored.startswith(b"{"):
         raise CacheError(f"the response is a {type(response).__name__}; a str, a completion or its bytes is an answer")
     return form, stored
+
+
+def usage_of(response: object) -> Usage | None:
+    """Return the tokens that a completion, ours or an SDK's or its bytes, says it took; None where it says nothing."""
+    if isinstance(response, bytes):
+        response = json.loads(response)
+    if isinstance(response, str):
+        return None
+    usage = response.get("usage") if isinstance(response, Mapping) else getattr(response, "usage", None)
+    if isinstance(usage, Usage) or usage is None:
+        return usage
+    if not isinstance(usage, Mapping):
+        usage = {name: getattr(usage, name, None) for name in ("prompt_tokens", "completion_tokens")}
+    return Usage.from_raw(dict(usage))
 
 
 def _refuse(constant: str) -> None:

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, overload
 
 from compound_fast._arguments import check_text, shown
-from compound_fast._cache_answers import check_age, check_ttl, from_stored, log_fault, to_hit, to_nano, to_stored
+from compound_fast._cache_answers import (
+    check_age,
+    check_ttl,
+    from_stored,
+    log_fault,
+    to_hit,
+    to_nano,
+    to_stored,
+    usage_of,
+)
 from compound_fast._cache_entries import check_names
-from compound_fast._cache_flight import Flights, Landed, Leading
+from compound_fast._cache_flight import Flights, Landed
 from compound_fast.errors import ConfigError
 from compound_fast.request import to_request
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop
     from collections.abc import Awaitable, Callable, Sequence
     from decimal import Decimal
 
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from compound_fast._cache_answers import Hit
     from compound_fast._core import Cache, Request
     from compound_fast.request import RequestLike
+    from compound_fast.types import Usage
 
 __all__ = ["Calls", "Facts", "Served", "to_facts"]
 
@@ -138,27 +147,21 @@ class Calls:
             no_store=no_store,
         )
         found = self._look_up(order)
-        while found is None:
-            if no_cache or no_store:
-                return self._kept(order, call())[0]
-            with self._flights.join(self._core.fingerprint(order.request), _running_loop(), blocks=True) as seat:
-                if seat.role == "waits":
-                    landed = seat.flight.outcome.result()
-                    if landed is not None:
-                        return _shared(landed)
-                elif seat.role == "leads":
-                    found = self._look_again(order)
-                    if found is None:
-                        with Leading(seat.flight):
-                            response = call()
-                        served, landed = self._kept(order, response)
-                        seat.land(landed)
-                        return served
-                else:
-                    return self._kept(order, call())[0]
-            if found is None:
-                found = self._look_again(order)
-        return cast("Served[R]", found)
+        if found is not None:
+            return found
+        if no_cache or no_store:
+            return self._kept(order, _returned(call()))[0]
+        with self._flights.board(self._core.fingerprint(order.request)) as seat:
+            if seat.landed is not None:
+                return _shared(seat.landed)
+            found = self._look_again(order) if seat.role == "leads" else None
+            if found is not None:
+                return found
+            with seat.calling():
+                response = _returned(call())
+            served, landed = self._kept(order, response)
+            seat.land(landed)
+            return served
 
     async def aget_or_call(
         self,
@@ -183,30 +186,22 @@ class Calls:
             no_cache=no_cache,
             no_store=no_store,
         )
-        from asyncio import wrap_future
-
         found = self._look_up(order)
-        while found is None:
-            if no_cache or no_store:
-                return self._kept(order, await acall())[0]
-            with self._flights.join(self._core.fingerprint(order.request), _running_loop(), blocks=False) as seat:
-                if seat.role == "waits":
-                    landed = await wrap_future(seat.flight.outcome)
-                    if landed is not None:
-                        return _shared(landed)
-                elif seat.role == "leads":
-                    found = self._look_again(order)
-                    if found is None:
-                        with Leading(seat.flight):
-                            response = await acall()
-                        served, landed = self._kept(order, response)
-                        seat.land(landed)
-                        return served
-                else:
-                    return self._kept(order, await acall())[0]
-            if found is None:
-                found = self._look_again(order)
-        return cast("Served[R]", found)
+        if found is not None:
+            return found
+        if no_cache or no_store:
+            return self._kept(order, await _awaitable(acall()))[0]
+        with await self._flights.aboard(self._core.fingerprint(order.request)) as seat:
+            if seat.landed is not None:
+                return _shared(seat.landed)
+            found = self._look_again(order) if seat.role == "leads" else None
+            if found is not None:
+                return found
+            with seat.calling():
+                response = await _awaitable(acall())
+            served, landed = self._kept(order, response)
+            seat.land(landed)
+            return served
 
     @overload
     def cached(self, function: Callable[[Q], R], /) -> Callable[[Q], R]: ...
@@ -323,11 +318,14 @@ class Calls:
         form, stored = to_stored(response)
         entry_id = None
         if not order.no_store:
-            entry_id = self._store(order.request, form, stored, order.facts)
-        return Served(response=response, served_from="model", entry_id=entry_id), Landed(form, stored, entry_id)
+            entry_id = self._store(order.request, form, stored, order.facts, usage_of(response))
+        model, cost_nano_usd = order.facts["model"], order.facts["cost_nano_usd"]
+        landed = Landed(form, stored, entry_id, model, cost_nano_usd)
+        return Served(response=response, served_from="model", entry_id=entry_id), landed
 
-    def _store(self, request: Request, form: str, stored: bytes, facts: Facts) -> str | None:
-        entry_id = self._core.put(request, stored, form=form, input_tokens=0, output_tokens=0, **facts)
+    def _store(self, request: Request, form: str, stored: bytes, facts: Facts, usage: Usage | None) -> str | None:
+        sent, said = (0, 0) if usage is None else (usage.prompt_tokens, usage.completion_tokens)
+        entry_id = self._core.put(request, stored, form=form, input_tokens=sent, output_tokens=said, **facts)
         log_fault(self._core)
         return entry_id
 
@@ -363,14 +361,17 @@ def _shared(landed: Landed) -> Served[Any]:
     return Served(response=response, served_from="model", shared=True, entry_id=landed.entry_id)
 
 
-def _running_loop() -> AbstractEventLoop | None:
-    """Return the event loop that runs in this thread; where asyncio was never imported, there is none."""
-    import sys
+def _returned(response: R) -> R:
+    """Return what a call gave; what has to be awaited first is no answer."""
+    if hasattr(response, "__await__"):
+        close = getattr(response, "close", None)
+        if close is not None:
+            close()  # else Python warns that it was never awaited
+        raise ConfigError(f"call returned a {type(response).__name__}; for coroutines: await cache.aget_or_call(...)")
+    return response
 
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
-        return None
-    try:
-        return cast("AbstractEventLoop", asyncio.get_running_loop())
-    except RuntimeError:
-        return None
+
+def _awaitable(response: Awaitable[R]) -> Awaitable[R]:
+    if not hasattr(response, "__await__"):
+        raise ConfigError(f"acall returned a {type(response).__name__}, and no coroutine; use cache.get_or_call(...)")
+    return response

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from compound_fast._arguments import check_text, shown
+from compound_fast import _core
+from compound_fast._arguments import check_number, check_text, shown
 from compound_fast.errors import CacheError, CompoundFastError, ConfigError
 from compound_fast.request import to_json, to_request
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
-    from compound_fast._core import Cache
+    from compound_fast._core import Cache, Request
     from compound_fast._core import CacheEntry as StoredEntry
     from compound_fast.types import JsonObject
 
@@ -60,6 +61,14 @@ class Entries:
 
     _core: Cache
 
+    def __repr__(self) -> str:
+        """Say what it holds, in entries and bytes, or that it is closed."""
+        try:
+            held = self._core.stats()
+        except CacheError:
+            return f"{type(self).__name__}(closed)"
+        return f"{type(self).__name__}(entries={held['entries']}, bytes={held['bytes']}, max_bytes={held['max_bytes']})"
+
     def invalidate(
         self,
         *,
@@ -69,6 +78,8 @@ class Entries:
         tenant: str | None = None,
         namespace: str | None = None,
         writer: str | None = None,
+        near: str | None = None,
+        min_similarity: float = 0.8,
         dry_run: bool = False,
     ) -> int:
         """Remove the entries for which everything that is said holds.
@@ -82,6 +93,12 @@ class Entries:
             ``"kb/returns.md"`` in any, also where none was told. A name that holds an "@" itself needs the ``"@*"``.
         tag, tenant, namespace, writer : str or None
             Entries with this tag, of this tenant or namespace, stored by this writer.
+        near : str or None
+            Entries whose last user turn is near this text. Numbers, ids, amounts and dates do not count, nor does who
+            asked: where no tenant is said, those of all tenants go. `dry_run` says how many.
+        min_similarity : float, default 0.8
+            Least cosine to `near`, in [-1, 1]. What is served for a text has 0.95 or more by default, or 0.7 where ids
+            or amounts are the same.
         dry_run : bool, default False
             Remove nothing, and say how many it would be.
 
@@ -93,15 +110,17 @@ class Entries:
         Raises
         ------
         ConfigError
-            If nothing is said (`clear` removes everything), or `entry_id` is no id.
+            If nothing is said (`clear` removes everything), `entry_id` is no id, or nothing can be near to `near`: the
+            embedder knows too few of its words, or ``policy="exact"`` has no vectors.
 
         Notes
         -----
         By entry id, source or tag the cost grows with the entries found, and all of them go in one step; otherwise with
-        the entries held, a few hundred at a time, and others get in between.
+        the entries held, a few hundred at a time, and others get in between. `near` compares a vector for each entry
+        that is left: some 0.4 ms a thousand.
         """
         chosen = _selection(entry_id, source, tag, tenant, namespace, writer)
-        return self._core.invalidate(**chosen, dry_run=dry_run)
+        return self._core.invalidate(**chosen, near=_near(near, min_similarity), dry_run=dry_run)
 
     def entries(
         self,
@@ -111,6 +130,8 @@ class Entries:
         tenant: str | None = None,
         namespace: str | None = None,
         writer: str | None = None,
+        near: str | None = None,
+        min_similarity: float = 0.8,
     ) -> Iterator[CacheEntry]:
         """Walk through the entries for which everything that is said holds, as `invalidate` reads it.
 
@@ -120,7 +141,7 @@ class Entries:
             In no order. An entry that stays to the end is given once; what comes and goes meanwhile may be given or
             not. The cache is held for a few hundred entries at a time.
         """
-        for entry in self._walk(_selection(None, source, tag, tenant, namespace, writer)):
+        for entry in self._walk(_selection(None, source, tag, tenant, namespace, writer), _near(near, min_similarity)):
             yield CacheEntry(
                 entry_id=entry.entry_id,
                 model=entry.model,
@@ -172,7 +193,7 @@ class Entries:
         return count
 
     def import_(self, path: str | os.PathLike[str]) -> int:
-        """Store what `export` wrote, or what you wrote yourself.
+        """Store what `export` wrote, or what you wrote yourself: all of it, or nothing.
 
         A line needs no more than ``request`` and ``response``. An answer keeps its age; one that has had
         its time is passed over.
@@ -185,61 +206,35 @@ class Entries:
         Raises
         ------
         CacheError
-            If the file cannot be read, or a line is none; the message names the line, and those before it are stored.
+            If the file cannot be read, or a line is none: the message names it, and nothing is stored. If the disk
+            refuses, with ``strict=True``: what came before is stored.
+
+        Notes
+        -----
+        The file is read twice: all lines are checked before the first is stored.
         """
+        for _ in self._lines(path):
+            pass
         count = 0
+        for request, facts in self._lines(path):
+            count += self._core.put(request, **facts) is not None
+        return count
+
+    def _lines(self, path: str | os.PathLike[str]) -> Iterator[tuple[Request, dict[str, Any]]]:
+        """Read a file of `export`: each line as a request, and what `put` of the core takes besides."""
         try:
             with Path(path).open("rb") as lines:
                 for number, line in enumerate(lines, 1):
                     if line.strip():
-                        count += self._import_line(line, f"line {number} of {shown(str(path))}")
+                        yield _read_line(line, f"line {number} of {shown(str(path))}")
         except OSError as error:
             raise CacheError(f"import from {shown(str(path))} failed: {error.strerror}") from error
-        return count
 
-    def _walk(self, chosen: dict[str, str | None]) -> Iterator[StoredEntry]:
+    def _walk(self, chosen: dict[str, str | None], near: tuple[str, float] | None = None) -> Iterator[StoredEntry]:
         start: int | None = 0
         while start is not None:
-            page, start = self._core.list(start, **chosen)
+            page, start = self._core.list(start, **chosen, near=near)
             yield from page
-
-    def _import_line(self, text: bytes, where: str) -> bool:
-        try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
-            raise CacheError(f"{where} is not JSON") from None
-        if not isinstance(line, dict) or "request" not in line or "response" not in line:
-            raise CacheError(f"{where} is no object with `request` and `response`")
-        unknown = set(line) - _KEYS
-        if unknown:
-            raise CacheError(f"{where} has the unknown key {shown(min(unknown))}; known are {', '.join(sorted(_KEYS))}")
-        try:
-            return self._import(line)
-        except CompoundFastError as error:
-            raise CacheError(f"{where}: {error}") from error
-
-    def _import(self, line: JsonObject) -> bool:
-        born_ms, expires_ms = (_whole(key, line.get(key)) for key in ("born_ms", "expires_ms"))
-        tokens = {key: _whole(key, line.get(key, 0)) or 0 for key in ("input_tokens", "output_tokens")}
-        form, stored = _to_stored(line["response"], line.get("form"))
-        ttl_s = None if expires_ms is None or born_ms is None else (expires_ms - born_ms) / 1e3
-        if ttl_s is not None and ttl_s <= 0:
-            raise ConfigError(f"expires_ms={expires_ms} is not after born_ms={born_ms}")
-        request = to_request(line["request"], tenant=line.get("tenant", ""), namespace=line.get("namespace", ""))
-        entry_id = self._core.put(
-            request,
-            stored,
-            form=form,
-            model=check_text("model", line.get("model", "")),
-            **tokens,
-            cost_nano_usd=_whole("cost_nano_usd", line.get("cost_nano_usd")),
-            ttl_s=ttl_s,
-            born_ms=born_ms,
-            sources=check_names("sources", line.get("sources", [])),
-            tags=check_names("tags", line.get("tags", [])),
-            writer=check_text("writer", line.get("writer", "")),
-        )
-        return entry_id is not None
 
 
 _MOST = {"input_tokens": (1 << 32) - 1, "output_tokens": (1 << 32) - 1}
@@ -255,11 +250,13 @@ def check_names(name: str, values: object) -> Sequence[str]:
     Raises
     ------
     ConfigError
-        If it is no list or tuple of texts.
+        If it is no list or tuple of texts, or one of them names nothing.
     """
     if not isinstance(values, (list, tuple)):
         raise ConfigError(f'{name}={shown(values)} is no list; give {name}=["..."]')
-    return [check_text(f"{name}[{position}]", value) for position, value in enumerate(values)]
+    names = [check_text(f"{name}[{position}]", value) for position, value in enumerate(values)]
+    _core.check_names(name, names)
+    return names
 
 
 def _selection(
@@ -279,6 +276,11 @@ def _selection(
         "writer": writer,
     }
     return {name: None if value is None else check_text(name, value) for name, value in chosen.items()}
+
+
+def _near(near: str | None, min_similarity: float) -> tuple[str, float] | None:
+    least = check_number("min_similarity", min_similarity, least=-1, most=1)
+    return None if near is None else (check_text("near", near), least)
 
 
 def _to_line(entry: StoredEntry, request: bytes) -> JsonObject:
@@ -301,6 +303,44 @@ def _to_line(entry: StoredEntry, request: bytes) -> JsonObject:
     if entry.form == "bytes":
         line["form"] = "bytes"
     return {key: value for key, value in line.items() if value not in (None, "", [])}
+
+
+def _read_line(text: bytes, where: str) -> tuple[Request, dict[str, Any]]:
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        raise CacheError(f"{where} is not JSON") from None
+    if not isinstance(line, dict) or "request" not in line or "response" not in line:
+        raise CacheError(f"{where} is no object with `request` and `response`")
+    unknown = set(line) - _KEYS
+    if unknown:
+        raise CacheError(f"{where} has the unknown key {shown(min(unknown))}; known are {', '.join(sorted(_KEYS))}")
+    try:
+        return _read_entry(line)
+    except CompoundFastError as error:
+        raise CacheError(f"{where}: {error}") from error
+
+
+def _read_entry(line: JsonObject) -> tuple[Request, dict[str, Any]]:
+    born_ms, expires_ms = (_whole(key, line.get(key)) for key in ("born_ms", "expires_ms"))
+    tokens = {key: _whole(key, line.get(key, 0)) or 0 for key in ("input_tokens", "output_tokens")}
+    form, stored = _to_stored(line["response"], line.get("form"))
+    ttl_s = None if expires_ms is None or born_ms is None else (expires_ms - born_ms) / 1e3
+    if ttl_s is not None and ttl_s <= 0:
+        raise ConfigError(f"expires_ms={expires_ms} is not after born_ms={born_ms}")
+    request = to_request(line["request"], tenant=line.get("tenant", ""), namespace=line.get("namespace", ""))
+    return request, {
+        "response": stored,
+        "form": form,
+        "model": check_text("model", line.get("model", "")),
+        **tokens,
+        "cost_nano_usd": _whole("cost_nano_usd", line.get("cost_nano_usd")),
+        "ttl_s": ttl_s,
+        "born_ms": born_ms,
+        "sources": check_names("sources", line.get("sources", [])),
+        "tags": check_names("tags", line.get("tags", [])),
+        "writer": check_text("writer", line.get("writer", "")),
+    }
 
 
 def _to_stored(response: object, form: object) -> tuple[str, bytes]:

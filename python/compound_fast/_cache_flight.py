@@ -5,24 +5,46 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
     from types import TracebackType
     from typing import Self
 
-__all__ = ["Flight", "Flights", "Landed"]
+__all__ = ["APART", "Flight", "Flights", "Landed", "Seat"]
 
 
 class Landed(NamedTuple):
-    """What a call gave, for those who waited for it."""
+    """What a call gave, for those who waited for it.
+
+    Attributes
+    ----------
+    form, stored : str and bytes
+        The answer, as an entry holds it.
+    entry_id : str or None
+        Its entry; None where it was not stored.
+    model : str
+        Who wrote it; "" where that was not said.
+    cost_nano_usd : int or None
+        What it cost, in nano-dollars; None where that is not known.
+    """
 
     form: str
     stored: bytes
     entry_id: str | None
+    model: str = ""
+    cost_nano_usd: int | None = None
+
+
+class _Apart:
+    """In the place of an answer: it is no one else's, and each who waited calls for himself, beside the others."""
+
+
+APART = _Apart()
 
 
 @dataclass(eq=False, slots=True)
@@ -39,7 +61,7 @@ class Flight:
         Those that its leader, or something that its leader started, is waiting for.
     """
 
-    outcome: Future[Landed | None] = field(default_factory=Future)
+    outcome: Future[Landed | _Apart | None] = field(default_factory=Future)
     loop: AbstractEventLoop | None = None
     waits_for: list[Flight] = field(default_factory=list)
 
@@ -63,18 +85,39 @@ class Flights:
     def __init__(self) -> None:
         self._calls = _Calls()
 
-    def join(self, key: int, loop: AbstractEventLoop | None, *, blocks: bool) -> Seat:
-        """Take a seat on the flight of that key: the leader's where there is none yet.
+    def board(self, key: int) -> Seat:
+        """Take a seat on the flight of that fingerprint: the leader's where there is none yet, else after its landing.
 
-        Parameters
-        ----------
-        key : int
-            The request's fingerprint.
-        loop : AbstractEventLoop or None
-            The event loop that runs in this thread.
-        blocks : bool
-            Whether waiting would stop that loop.
+        The seat is to be left, as a context manager. A leader looks into the cache once more: an answer may have come
+        between his miss and now, and its flight has landed already.
         """
+        while True:
+            seat = self._join(key, _running_loop(), blocks=True)
+            if seat.role != "waits":
+                return seat
+            with seat:
+                outcome = seat.flight.outcome.result()
+            if outcome is not None:
+                return seat.after(outcome)
+
+    async def aboard(self, key: int) -> Seat:
+        """Do what `board` does, under asyncio, and hold up no event loop. Under another library nobody waits."""
+        loop = _running_loop()
+        if loop is None:
+            return Seat(self._calls, key, Flight(), "goes alone", ())
+        from asyncio import wrap_future
+
+        while True:
+            seat = self._join(key, loop, blocks=False)
+            if seat.role != "waits":
+                return seat
+            with seat:
+                outcome = await wrap_future(seat.flight.outcome)
+            if outcome is not None:
+                return seat.after(outcome)
+
+    def _join(self, key: int, loop: AbstractEventLoop | None, *, blocks: bool) -> Seat:
+        """Take a seat; `blocks` = waiting would stop `loop`, which runs in this thread."""
         if self._calls.pid != os.getpid():
             self._calls = _Calls()
         calls = self._calls
@@ -88,7 +131,7 @@ class Flights:
             if blocks and loop is not None:
                 stopped += [other for other in calls.by_key.values() if other.loop is loop]
             if _waits_for_any(flight, stopped):
-                return Seat(calls, key, flight, "would wait for itself", ())
+                return Seat(calls, key, flight, "goes alone", ())  # it would wait for itself
             for mine in stopped:
                 mine.waits_for.append(flight)
             return Seat(calls, key, flight, "waits", tuple(stopped))
@@ -96,17 +139,36 @@ class Flights:
 
 @dataclass(slots=True)
 class Seat:
-    """A place on a flight. To be left, as a context manager: a leader who has not landed by then hands over."""
+    """A place on a flight. To be left, as a context manager: a leader who has not landed by then hands over.
+
+    Attributes
+    ----------
+    role : {"leads", "waits", "goes alone"}
+        Who leads calls for all; who goes alone calls, and nobody waits for him.
+    landed : Landed or None
+        What it was waited for; None where there is a call to be made.
+    """
 
     _calls: _Calls
     _key: int
     flight: Flight
     role: str
     _stopped: tuple[Flight, ...]
+    landed: Landed | None = None
 
-    def land(self, landed: Landed) -> None:
-        """Give the others the answer."""
-        self._close().set_result(landed)
+    def after(self, outcome: Landed | _Apart) -> Seat:
+        """Return the seat of one who has waited."""
+        landed = outcome if isinstance(outcome, Landed) else None
+        return Seat(self._calls, self._key, self.flight, "goes alone", (), landed)
+
+    def land(self, outcome: Landed | _Apart) -> None:
+        """Give the others the answer, where this is the leader."""
+        if self.role == "leads" and not self.flight.outcome.done():
+            self._close().set_result(outcome)
+
+    def calling(self) -> AbstractContextManager[None]:
+        """Return a context for the call itself, so that what it starts does not wait for it."""
+        return Leading(self.flight) if self.role == "leads" else nullcontext()
 
     def __enter__(self) -> Self:
         return self
@@ -125,14 +187,14 @@ class Seat:
             else:  # cancelled, interrupted, or nothing to do any more: the next one looks for itself
                 outcome.set_result(None)
 
-    def _close(self) -> Future[Landed | None]:
+    def _close(self) -> Future[Landed | _Apart | None]:
         # First out of the table: who comes from now on starts anew, or finds the answer in the cache.
         with self._calls.lock:
             del self._calls.by_key[self._key]
         return self.flight.outcome
 
 
-class Leading:
+class Leading(AbstractContextManager[None]):
     """Marks what runs inside as part of a flight."""
 
     __slots__ = ("_flight", "_token")
@@ -160,3 +222,16 @@ def _waits_for_any(flight: Flight, stopped: list[Flight]) -> bool:
         seen.append(one)
         open_ends += [other for other in one.waits_for if all(other is not known for known in seen)]
     return False
+
+
+def _running_loop() -> AbstractEventLoop | None:
+    """Return the event loop that runs in this thread; where asyncio was never imported, there is none."""
+    import sys
+
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        return cast("AbstractEventLoop", asyncio.get_running_loop())
+    except RuntimeError:
+        return None

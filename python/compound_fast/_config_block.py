@@ -49,7 +49,7 @@ class Block:
     place : str
         Dotted path of the block, as in ``routing.rules[1].when``; empty for the whole file.
     source : str
-        Name of the file, for messages.
+        Name of the file, for messages; empty for arguments of a call.
     known : sequence of str or None
         The keys allowed here; None = any (names that the user chooses).
     """
@@ -76,7 +76,8 @@ class Block:
     def error(self, key: str | None, what: str) -> ConfigError:
         """Return the error to raise about `key` of this block (None: the block itself)."""
         place = ".".join(part for part in (self.place, key and key[:60]) if part)
-        return ConfigError(f"{self.source}: {place or 'the configuration'} {what}")
+        file = f"{self.source}: " if self.source else ""
+        return ConfigError(f"{file}{place or 'the configuration'} {what}")
 
     def value(self, key: str, default: object = _MISSING) -> object:
         """Return what stands at `key`, unchecked; without a default the key is required."""

@@ -11,6 +11,13 @@ if TYPE_CHECKING:
 __all__ = ["describe"]
 
 
+_EVICTION = {
+    "lru": "the answer that was served longest ago goes first (lru)",
+    "s3-fifo": "an answer that was asked for once goes before one that was served (s3-fifo)",
+    "cost-aware": "the answer that saves least for its bytes goes first (cost-aware)",
+}
+
+
 def describe(config: Config) -> list[tuple[str, str]]:
     """Return (key, what it does) for each line that `config` holds, defaults included."""
     return [*_models(config), *_routing(config), *_cache(config), *_rest(config)]
@@ -77,7 +84,10 @@ def _cache(config: Config) -> Iterator[tuple[str, str]]:
         yield "cache.enabled", "no answer is looked up or stored"
         return
     yield "cache.max_bytes", f"holds at most {cache.max_bytes:,} bytes, entries and index together"
+    yield "cache.eviction", f"when they run out, {_EVICTION[cache.eviction]}"
     yield "cache.ttl_s", f"an answer is served for {cache.ttl_s:,g} s after it was stored"
+    if cache.ttl_jitter:
+        yield "cache.ttl_jitter", f"each time to live is up to {cache.ttl_jitter:.0%} shorter, by chance"
     if cache.stale_ttl_s is not None:
         yield "cache.stale_ttl_s", f"and for {cache.stale_ttl_s:,g} s where the request says today, latest and the like"
     if cache.tenant_share is not None:
@@ -87,6 +97,10 @@ def _cache(config: Config) -> Iterator[tuple[str, str]]:
     else:
         kept = "a power cut" if cache.durability == "sync" else "a killed process, and after a second a power cut"
         yield "cache.path", f"is kept in the folder {cache.path}; what was stored survives {kept}"
+    if cache.strict:
+        yield "cache.strict", "a fault of the disk is an error"
+    elif cache.path is not None:
+        yield "cache.strict", "a fault of the disk is logged and counted, and is no error"
     if not cache.semantic:
         yield "cache.semantic", "only requests of the same canonical text are served"
         return

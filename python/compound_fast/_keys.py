@@ -20,7 +20,7 @@ def read_key(variable: str, *, place: str) -> str:
     """
     key = os.environ.get(variable)
     if not key:
-        raise ConfigError(f"{place}: the environment variable {variable} is not set")
+        raise ConfigError(f"{place}: the environment variable {variable} is not set; set it to the key")
     return check_key(key, named=f"{place}: the environment variable {variable}")
 
 

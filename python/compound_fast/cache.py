@@ -11,8 +11,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, cast
 
 from compound_fast import _core
-from compound_fast._arguments import LARGEST_CACHE_BYTES, check_number, check_path, is_number, shown
-from compound_fast._cache_answers import Hit, check_age, check_ttl, to_hit, to_stored
+from compound_fast._arguments import (
+    LARGEST_CACHE_BYTES,
+    SMALLEST_CACHE_BYTES,
+    check_number,
+    check_path,
+    is_number,
+    shown,
+)
+from compound_fast._cache_answers import Hit, check_age, check_ttl, to_hit, to_stored, usage_of
 from compound_fast._cache_calls import Calls, Served, to_facts
 from compound_fast._cache_entries import CacheEntry, Entries
 from compound_fast._cache_flight import Flights
@@ -54,7 +61,7 @@ class SemanticCache(Calls, Entries):
     Parameters
     ----------
     max_bytes : int, default 256 MiB
-        Budget for everything that the cache holds; `eviction` says what goes first.
+        Budget for everything that the cache holds, at least 65,536; `eviction` says what goes first.
     ttl_s : float or None, default 3600
         How long an answer may be served, in seconds from its birth; None = for ever.
     path : str, PathLike or None
@@ -96,7 +103,7 @@ class SemanticCache(Calls, Entries):
     ConfigError
         If an argument is outside its range.
     CacheLockedError
-        If another process holds `path`.
+        If `path` is open already, in this process or another one.
     SnapshotError
         If a file in `path` is damaged, or newer than this version.
     CacheError
@@ -135,11 +142,17 @@ class SemanticCache(Calls, Entries):
             raise ConfigError("embedder: only the one that ships is built yet; leave it out")
         if policy not in ("verified", "exact"):
             raise ConfigError(f"policy={shown(policy)} is neither 'verified' nor 'exact'")
-        if not isinstance(max_bytes, int) or not is_number(max_bytes, least=1, most=LARGEST_CACHE_BYTES):
-            raise ConfigError(f"max_bytes={shown(max_bytes)} is no whole number in [1, {LARGEST_CACHE_BYTES}]")
+        if not isinstance(max_bytes, int) or not is_number(
+            max_bytes, least=SMALLEST_CACHE_BYTES, most=LARGEST_CACHE_BYTES
+        ):
+            within = f"[{SMALLEST_CACHE_BYTES}, {LARGEST_CACHE_BYTES}]"
+            raise ConfigError(f"max_bytes={shown(max_bytes)} is no whole number in {within}")
         if clock is not None and not isinstance(clock, _core.ManualClock):
             raise ConfigError(f"clock={shown(clock)} is no ManualClock; leave it out for the system's clock")
         self._flights = Flights()
+        self._http_flights = (
+            Flights()
+        )  # of all transports over this cache; they fail in other ways than a function does
         self._core = _core.Cache(
             max_bytes=max_bytes,
             ttl_s=check_ttl(ttl_s),
@@ -270,7 +283,9 @@ class SemanticCache(Calls, Entries):
         """
         form, stored = to_stored(response)
         asked = to_request(request, tenant=tenant, namespace=namespace)
-        return self._store(asked, form, stored, to_facts(model, cost_usd, ttl_s, sources, tags, writer))
+        return self._store(
+            asked, form, stored, to_facts(model, cost_usd, ttl_s, sources, tags, writer), usage_of(response)
+        )
 
     def put_many(
         self,
@@ -341,8 +356,18 @@ class SemanticCache(Calls, Entries):
         """Remove every entry, from the disk as well."""
         self._core.clear()
 
-    def stats(self) -> dict[str, int]:
-        """Return counters since the cache was made, and what it holds now: entries, bytes, max_bytes."""
+    def stats(self) -> JsonObject:
+        """Return the numbers of the cache: what it has done since it was made, and what it holds now.
+
+        Returns
+        -------
+        dict
+            Counters by name: ``lookups``, ``exact_hits``, ``semantic_hits``, ``misses``, ``refused_...`` by guard,
+            ``stored``, ``evicted``, ``expired``, ``io_faults``, ``saved_nano_usd`` with ``unpriced_hits``,
+            ``tokens_saved`` with ``uncounted_hits``, ``entries``, ``bytes``, ``max_bytes`` and others. Besides
+            ``scopes``, look-ups for each of the first 256 pairs of tenant and namespace, ``other_scopes`` for the
+            rest, and ``latency_us``: ``p50``, ``p90``, ``p99`` for ``exact``, ``semantic``, ``miss`` and ``put``.
+        """
         return self._core.stats()
 
     def close(self) -> None:

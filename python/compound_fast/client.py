@@ -100,6 +100,10 @@ class AsyncClient:
         self.pipeline = Pipeline.from_config(_config(config))
         self.chat = AsyncChat(self.pipeline)
 
+    def __repr__(self) -> str:
+        """Say which configuration it runs on, and its models."""
+        return f"AsyncClient(config={self.pipeline.config.source!r}, models={list(self.pipeline.config.models)!r})"
+
     async def aclose(self) -> None:
         """End open streams, close the running event loop's connections and the ledger; a later call is a `ClientError`.
 
@@ -273,6 +277,10 @@ class Client:
         self.pipeline = Pipeline.from_config(_config(config))
         self._loop = BackgroundLoop(self.pipeline.aclose)
         self.chat = Chat(self.pipeline, self._loop)
+
+    def __repr__(self) -> str:
+        """Say which configuration it runs on, and its models."""
+        return f"Client(config={self.pipeline.config.source!r}, models={list(self.pipeline.config.models)!r})"
 
     def close(self) -> None:
         """End what is under way, close connections and the ledger, and end the thread.

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from compound_fast._arguments import LARGEST_CACHE_BYTES, LONGEST_TTL_S, SHORTEST_TTL_S, shown
+from compound_fast._arguments import LARGEST_CACHE_BYTES, LONGEST_TTL_S, SHORTEST_TTL_S, SMALLEST_CACHE_BYTES, shown
 from compound_fast._config_block import Block, nearest, ranged, read_yaml
 from compound_fast._config_routing import (
     TIERS,
@@ -55,7 +55,7 @@ class CacheConfig:
     """What the cache may hold, for how long, and how close is close enough."""
 
     enabled: bool = True
-    max_bytes: int = ranged(16 << 20, 64 << 10, LARGEST_CACHE_BYTES)
+    max_bytes: int = ranged(16 << 20, SMALLEST_CACHE_BYTES, LARGEST_CACHE_BYTES)
     ttl_s: float = ranged(86_400.0, SHORTEST_TTL_S, LONGEST_TTL_S)
     stale_ttl_s: float | None = ranged(None, SHORTEST_TTL_S, LONGEST_TTL_S)
     ttl_jitter: float = ranged(0.0, 0, 0.9)
@@ -195,7 +195,7 @@ class Config:
             baseline=baseline,
             providers=providers,
             routing=read_routing(root.value("routing", {}), models, source=source),
-            cache=root.plain("cache", CacheConfig),
+            cache=_cache(root),
             embedder=root.plain("embedder", EmbedderConfig),
             ledger=root.plain("ledger", LedgerConfig),
             simulated=_simulated(root.block("simulated", _SIMULATED_KEYS, {})),
@@ -216,15 +216,26 @@ class Config:
             Environment variable with the key; none is sent where it is not set.
         model : str or None
             What the server calls the one model it has; None keeps each model's own name.
+
+        Raises
+        ------
+        ConfigError
+            If `base_url` is no address, or `api_key_env` no name of a variable.
         """
-        api_key = f"env:{api_key_env}" if api_key_env and os.environ.get(api_key_env) else None
-        server = {"kind": "openai_compatible", "base_url": base_url, "api_key": api_key}
-        providers = _providers(Block({"server": server}, place="providers", source="base_url"))
+        given = Block({"base_url": base_url, "api_key_env": api_key_env}, place="", source="")
+        if api_key_env is not None and not given.text("api_key_env").isidentifier():
+            raise given.error("api_key_env", f"is {shown(api_key_env)}, which is no name of an environment variable")
+        server = ProviderConfig(
+            name="server",
+            kind="openai_compatible",
+            base_url=_address(given, given.text("base_url")),
+            api_key=f"env:{api_key_env}" if api_key_env and os.environ.get(api_key_env) else None,
+        )
         models = {
             name: replace(known, provider="server", upstream_model=model or known.upstream_model)
             for name, known in self.models.items()
         }
-        return replace(self, models=models, providers=providers)
+        return replace(self, models=models, providers={server.name: server})
 
     def describe(self) -> list[tuple[str, str]]:
         """Return what each line of the configuration does, as (key, sentence)."""
@@ -234,6 +245,13 @@ class Config:
 
 
 _SIMULATED_KEYS = ("seed", "sleep", "output_tokens", "first_token_ms", "ms_per_token")
+
+
+def _cache(root: Block) -> CacheConfig:
+    cache = root.plain("cache", CacheConfig)
+    if cache.durability == "sync" and cache.path is None:
+        raise root.error("cache.durability", "is 'sync' without a path: nothing is kept on a disk; set cache.path")
+    return cache
 
 
 def _providers(block: Block) -> dict[str, ProviderConfig]:

@@ -33,6 +33,11 @@ class Engine:
         if not isinstance(router, Router):
             raise ConfigError(f"router={shown(router)} is no Router; make one with Router.from_config")
         self._core = _core.Engine(cache=None if cache is None else cache._core, router=router._core)
+        self._cache, self._router = cache, router
+
+    def __repr__(self) -> str:
+        """Name its two parts."""
+        return f"Engine(cache={self._cache!r}, router={self._router!r})"
 
     def decide(self, body: bytes, *, tenant: str = "", namespace: str = "") -> _core.Decision:
         """Decide one request: the step-by-step calls, in one.

@@ -9,7 +9,7 @@
     ├── IndexFileError                    an index file is damaged, or newer than this version
     ├── CacheError
     │   ├── SnapshotError                 a snapshot or journal cannot be read
-    │   └── CacheLockedError              another process holds the cache directory
+    │   └── CacheLockedError              the cache directory is open already
     ├── RoutingError
     │   └── NoCandidateError              no configured model can take the request
     ├── DispatchError                     a provider did not answer
@@ -82,7 +82,7 @@ class SnapshotError(CacheError):
 
 
 class CacheLockedError(CacheError):
-    """Another process holds the cache directory."""
+    """The cache directory is open already, in this process or another one."""
 
 
 class RoutingError(CompoundFastError):

@@ -109,6 +109,10 @@ class VectorIndex:
         index._dim = index._core.dim
         return index
 
+    def __repr__(self) -> str:
+        """Say how long its vectors are, how many it holds, and how it searches them now."""
+        return f"VectorIndex(dim={self._dim}, kind={self._core.stats()['kind']!r}, entries={len(self)})"
+
     @property
     def dim(self) -> int:
         """Length of a vector."""

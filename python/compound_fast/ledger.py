@@ -46,6 +46,8 @@ class LedgerRow:
         What the provider took; None for a hit.
     attempts : int
         How many times a provider was asked.
+    shared : bool
+        Whether it is the answer to another request, for which this one has waited.
     finish_reason : str or None
         As the provider gave it; None for a failure, and where the caller left the stream.
     error : str or None
@@ -68,6 +70,7 @@ class LedgerRow:
     attempts: int = 0
     entry_id: str | None = None
     similarity: float | None = None
+    shared: bool = False
     finish_reason: str | None = None
     error: str | None = None
 
@@ -103,7 +106,7 @@ class Ledger:
         self._rows_lost = 0
         self._cache_faults = 0
         self._file: int | None = None
-        path = config.ledger.path
+        self._path = path = config.ledger.path
         if path is not None:
             # Not blocking: a named pipe that nobody reads would hold up the process here, a slow reader every request.
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
@@ -111,6 +114,15 @@ class Ledger:
                 self._file = os.open(path, flags, 0o644)
             except OSError as error:
                 raise ConfigError(f"ledger.path {path!r} cannot be opened: {error.strerror}") from error
+
+    def __repr__(self) -> str:
+        """Say what it has counted, in dollars, and where rows go."""
+        totals = self._meter.totals()
+        baseline = None if self._baseline is None else totals["baseline_nano_usd"] / 1e9
+        return (
+            f"Ledger(requests={totals['requests']}, cost_usd={totals['cost_nano_usd'] / 1e9}, "
+            f"baseline_cost_usd={baseline}, unpriced={totals['unpriced']}, path={self._path!r})"
+        )
 
     def cost_nano(self, model: str, usage: Usage) -> int | None:
         """Return what `usage` costs at `model`, in nano-dollars; None where its price is unknown."""
@@ -121,16 +133,21 @@ class Ledger:
         return _cost_nano(self._baseline, usage)
 
     def record(self, row: LedgerRow) -> None:
-        """Add one request; to the totals a baseline only where the cost is known: both sums are over the same ones."""
+        """Add one request; to the totals a baseline only where the cost is known: both sums are over the same ones.
+
+        ``unpriced`` counts the requests of unknown cost. Where the baseline model has no price, its sum is 0 and hits,
+        which cost 0, are not counted as unpriced for it: who shows the sum looks at the configuration.
+        """
         self._meter.record(
             served_from=row.served_from,
             model=row.model,
             input_tokens=row.input_tokens,
             output_tokens=row.output_tokens,
             cost_nano=row.cost_nano_usd,
-            baseline_nano=None if row.cost_nano_usd is None else row.baseline_nano_usd,
+            baseline_nano=None if row.cost_nano_usd is None else row.baseline_nano_usd or 0,
             decision_us=row.decision_us,
             end_to_end_us=row.end_to_end_us,
+            shared=row.shared,
         )
         if self._file is not None:
             self._append(self._file, row)

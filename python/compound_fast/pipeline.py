@@ -55,8 +55,14 @@ class Pipeline:
             ledger=Ledger(config, clock=clock),
         )
 
+    def __repr__(self) -> str:
+        """Say which configuration it runs on, and its models."""
+        return f"Pipeline(config={self.config.source!r}, models={list(self.config.models)!r})"
+
     async def complete(self, body: bytes, options: CallOptions = _NO_OPTIONS) -> ChatCompletion:
         """Answer one request: an OpenAI chat-completion body, as JSON (`request.to_body` makes one of other forms).
+
+        Identical requests that are under way at the same time share one call: see `Shelf.turn`.
 
         Raises
         ------
@@ -69,11 +75,16 @@ class Pipeline:
             stored = self._shelf.find(visit)
             if stored is not None:
                 return visit.served(stored)
-            candidates = visit.routed(self.router._core.route(visit.request))
-            answer = await self._dispatcher.complete(
-                visit.request, candidates, check=visit.check, on_failure=visit.attempt_failed
-            )
-            return visit.answered(answer, self._shelf.keep)
+            async with self._shelf.turn(visit) as turn:
+                if turn.stored is not None:
+                    return visit.served(turn.stored)
+                if turn.shared is not None:
+                    return visit.shared(turn.shared)
+                candidates = visit.routed(self.router._core.route(visit.request))
+                answer = await self._dispatcher.complete(
+                    visit.request, candidates, check=visit.check, on_failure=visit.attempt_failed
+                )
+                return turn.over(*visit.answered(answer, self._shelf.keep))
 
     async def stream(
         self, body: bytes, options: CallOptions = _NO_OPTIONS

@@ -64,6 +64,12 @@ class Router:
         except (TypeError, ValueError, AttributeError) as error:
             raise ConfigError(f"Router: a ModelConfig or RoutingConfig holds a wrong kind of value: {error}") from None
         self._core = _core.Router(form)
+        self._models = list(known)
+        self._rules = [rule.name for rule in policy.rules]
+
+    def __repr__(self) -> str:
+        """Name its models and its rules."""
+        return f"Router(models={self._models!r}, rules={self._rules!r})"
 
     @classmethod
     def from_config(cls, config: Config | str | os.PathLike[str]) -> Router:

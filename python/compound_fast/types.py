@@ -129,14 +129,16 @@ class CompoundInfo:
     served_from : {"exact", "semantic", "model"}
         Which tier gave the answer.
     model, provider : str
-        Who wrote it: now, or when it was stored (then `provider` is "cache").
+        Who wrote it: now, or for somebody else (then `provider` is "cache").
     simulated : bool
         Whether a simulated provider wrote it.
+    shared : bool
+        Whether a model answered an identical request that was under way, and this one waited for that answer.
     cost_usd : float or None
-        What this call cost, in dollars, with the attempts that failed; 0.0 for a hit, None where a model has no price,
-        or an attempt may have been billed and nobody says how much.
+        What this call cost, in dollars, with the attempts that failed; 0.0 for a hit or a shared answer, None where a
+        model has no price, or an attempt may have been billed and nobody says how much.
     cost_saved_usd : float or None
-        For a hit: what the stored answer had cost, without the attempts that failed before it.
+        For a hit or a shared answer: what it had cost, without the attempts that failed before it.
     entry_id : str or None
         The entry served, or the one just made; None when nothing was stored.
     similarity : float or None
@@ -159,6 +161,7 @@ class CompoundInfo:
     model: str
     provider: str
     simulated: bool
+    shared: bool = False
     entry_id: str | None = None
     similarity: float | None = None
     age_s: float | None = None
@@ -177,7 +180,7 @@ class CompoundInfo:
 
     @property
     def cost_saved_usd(self) -> float | None:
-        """For a hit: what the stored answer had cost, in dollars."""
+        """For a hit or a shared answer: what it had cost, in dollars."""
         return None if self.saved_nano_usd is None else self.saved_nano_usd / 1e9
 
 

@@ -17,12 +17,13 @@ from compound_fast.types import ChatCompletion, ChatCompletionChunk, CompoundInf
 from compound_fast.validation import CheckedCompletion, check_completion
 
 if TYPE_CHECKING:
+    from compound_fast._cache_flight import Landed
     from compound_fast._core import RouteDecision
     from compound_fast.dispatch import Answer, OpenStream
     from compound_fast.errors import CompoundFastError
     from compound_fast.ledger import Ledger
     from compound_fast.providers import ProviderCall
-    from compound_fast.shelf import Stored
+    from compound_fast.shelf import Shared, Stored
     from compound_fast.types import CallOptions, JsonObject
 
 __all__ = ["Bill", "Visit"]
@@ -49,8 +50,8 @@ class Bill(NamedTuple):
     baseline_nano: int | None
 
 
-Keep = Callable[["Visit", ChatCompletion, Bill], str | None]
-"""Stores an answer, and returns the id of its entry; None where it is not stored."""
+Keep = Callable[["Visit", ChatCompletion, Bill], "Landed | None"]
+"""Stores an answer, and returns it as others may have it; None where it may not be stored."""
 
 
 class Visit:
@@ -143,6 +144,29 @@ class Visit:
         )
         return self._booked(ChatCompletion.from_raw(stored.raw, usage, compound))
 
+    def waiting(self) -> None:
+        """Note that the decision is over: what comes is a call, this request's or another one's."""
+        self._decision_us = self._elapsed_us()
+
+    def shared(self, shared: Shared) -> ChatCompletion:
+        """Book the answer to another request, for which this one has waited, and return it as a completion."""
+        checked = self.check(shared.raw)
+        usage = checked.usage or self._counted(checked.content)
+        compound = CompoundInfo(
+            served_from="model",
+            shared=True,
+            model=shared.model,
+            provider="cache",
+            simulated=shared.simulated,
+            entry_id=shared.entry_id,
+            reasons=("an identical request was under way, and its answer is shared",),
+            decision_us=self._decision_us,
+            cost_nano_usd=0,
+            baseline_nano_usd=self._ledger.baseline_nano(usage),
+            saved_nano_usd=shared.answer_nano,
+        )
+        return self._booked(ChatCompletion.from_raw(shared.raw, usage, compound))
+
     def replayed(self, stored: Stored) -> Iterator[ChatCompletionChunk]:
         """Book a hit, and return it as the chunks of a stream."""
         completion = self.served(stored)
@@ -150,19 +174,23 @@ class Visit:
         yield from map(ChatCompletionChunk.from_raw, chunks)
         yield ChatCompletionChunk.from_raw(last, completion.compound)
 
-    def answered(self, answer: Answer[tuple[JsonObject, CheckedCompletion]], keep: Keep) -> ChatCompletion:
-        """Store and book a model's answer, and return it as a completion."""
+    def answered(
+        self, answer: Answer[tuple[JsonObject, CheckedCompletion]], keep: Keep
+    ) -> tuple[ChatCompletion, Landed | None]:
+        """Store and book a model's answer, and return it as a completion, and as others may have it."""
         return self._answered(answer, *answer.value, keep)
 
     def streamed(self, answer: Answer[OpenStream], keep: Keep) -> ChatCompletionChunk:
         """Store and book an answer whose stream has ended, and return the chunk that ends it."""
         raw = answer.value.assembler.completion()
-        completion = self._answered(answer, raw, self.check(raw), keep if answer.value.assembler.is_faithful else None)
+        completion, _ = self._answered(
+            answer, raw, self.check(raw), keep if answer.value.assembler.is_faithful else None
+        )
         return ChatCompletionChunk.from_raw(answer.value.last or {**raw, "choices": []}, completion.compound)
 
     def _answered(
         self, answer: Answer[object], raw: JsonObject, checked: CheckedCompletion, keep: Keep | None
-    ) -> ChatCompletion:
+    ) -> tuple[ChatCompletion, Landed | None]:
         reasons = [] if self._route is None else list(self._route.reasons)
         reasons += [_reason(*failure) for failure in self._failures]
         usage = checked.usage
@@ -183,11 +211,12 @@ class Visit:
             baseline_nano_usd=bill.baseline_nano,
         )
         completion = ChatCompletion.from_raw(raw, usage, compound)
-        if keep is not None:
+        landed = None if keep is None else keep(self, completion, bill)
+        if landed is not None:
             # Only now: an answer that has no completion must not come back as a hit. Nobody else has seen `compound`
             # yet, and dataclasses.replace on it and on the completion would cost 25 us.
-            object.__setattr__(compound, "entry_id", keep(self, completion, bill))
-        return self._booked(completion)
+            object.__setattr__(compound, "entry_id", landed.entry_id)
+        return self._booked(completion), landed
 
     def _failed(self, error: BaseException) -> None:
         """Book a request that nobody answered, or whose caller left.
@@ -207,6 +236,8 @@ class Visit:
                 attempts=stream.attempts,
             )
             return
+        if self._route is None:  # that nobody can take it is a decision too
+            self._decision_us = self._elapsed_us()
         cost: int | None = None
         if stream is not None:
             cost = None if usage is None else self._ledger.cost_nano(stream.model.name, usage)
@@ -243,6 +274,7 @@ class Visit:
             attempts=compound.attempts,
             entry_id=compound.entry_id,
             similarity=compound.similarity,
+            shared=compound.shared,
             finish_reason=completion.choices[0].finish_reason,
         )
         return completion
@@ -258,6 +290,7 @@ class Visit:
         attempts: int = 0,
         entry_id: str | None = None,
         similarity: float | None = None,
+        shared: bool = False,
         finish_reason: str | None = None,
         error: str | None = None,
     ) -> None:
@@ -280,6 +313,7 @@ class Visit:
                 attempts=attempts,
                 entry_id=entry_id,
                 similarity=similarity,
+                shared=shared,
                 finish_reason=finish_reason,
                 error=error,
             )

@@ -322,44 +322,6 @@ def test_a_wrong_argument_is_refused_before_anything_is_called(arguments):
         cf.SemanticCache().get_or_call("hi", pytest.fail, **arguments)
 
 
-def test_a_decorated_function_is_called_once_for_each_request_and_tenant():
-    """The decorator takes tenants by rule, keeps the name, and gives the bare answer."""
-    cache = cf.SemanticCache()
-    calls = []
-
-    @cache.cached(tenant=lambda request: request["user"], tags=["d"])
-    def ask(request):
-        """Ask."""
-        calls.append(request)
-        return "there"
-
-    asked = [{"user": user, "messages": [{"role": "user", "content": "hi"}]} for user in ("a", "b", "a")]
-
-    assert [ask(request) for request in asked] == ["there"] * 3
-    assert len(calls) == 2
-    assert (ask.__name__, ask.__doc__) == ("ask", "Ask.")
-    assert cache.invalidate(tag="d", tenant="b") == 1
-    with pytest.raises(TypeError):
-        ask(asked[0], "more")
-
-
-async def test_a_decorated_coroutine_function_shares_its_calls():
-    """Without arguments the decorator stands bare; tasks share one call."""
-    cache = cf.SemanticCache()
-    calls = []
-
-    @cache.cached
-    async def ask(request):
-        calls.append(request)
-        await asyncio.sleep(0.01)
-        return {"text": "there"}
-
-    answers = await asyncio.gather(*(ask("hi") for _ in range(10)))
-
-    assert answers == [{"text": "there"}] * 10
-    assert calls == ["hi"]
-
-
 def test_many_threads_and_loops_call_once_for_each_request():
     """Under load every request is called for once, and each answer is that of its own request."""
     cache = cf.SemanticCache(policy="exact")
@@ -411,3 +373,30 @@ def test_a_forked_child_does_not_wait_for_calls_of_its_parent():
     finally:
         may_end.set()
         leader.join()
+
+
+async def _answer_later():
+    return "later"
+
+
+def test_a_coroutine_function_is_refused_with_its_remedy(recwarn):
+    """`get_or_call` and `cached` await nothing, and say what does; nothing is stored and nobody is kept waiting."""
+    cache = cf.SemanticCache()
+    for call in (_answer_later, lambda: _answer_later()):
+        with pytest.raises(cf.ConfigError, match=r"call returned a coroutine.* await cache\.aget_or_call"):
+            cache.get_or_call("hi", call)
+    with pytest.raises(cf.ConfigError, match="aget_or_call"):
+        cache.get_or_call("hi", _answer_later, no_store=True)
+    with pytest.raises(cf.ConfigError, match="aget_or_call"):
+        cache.cached(lambda request: _answer_later())("hi")  # noqa: ARG005
+
+    assert (len(cache), _flights(cache), list(recwarn)) == (0, [], [])
+
+
+async def test_a_plain_function_is_refused_where_a_coroutine_belongs():
+    """`aget_or_call` names `get_or_call`."""
+    cache = cf.SemanticCache()
+    with pytest.raises(cf.ConfigError, match=r"acall returned a str.*get_or_call"):
+        await cache.aget_or_call("hi", lambda: "now")
+
+    assert (len(cache), _flights(cache)) == (0, [])

@@ -73,7 +73,7 @@ except cf.CacheLockedError as error:
 """
     with cf.SemanticCache(path=tmp_path):
         said = _in_another_process(code, tmp_path)
-    assert "another process holds this cache" in said.stdout
+    assert "this cache is open already, here or in another process" in said.stdout
     assert _in_another_process(code, tmp_path).stdout == ""
 
 

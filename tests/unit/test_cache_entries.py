@@ -146,10 +146,11 @@ def test_what_is_exported_is_imported_elsewhere_with_its_age(tmp_path) -> None:
         ('{"request": "q", "response": "a", "born_ms": -1}', "born_ms=-1"),
         ('{"request": "q", "response": "a", "born_ms": 5, "expires_ms": 5}', "expires_ms=5 is not after"),
         ('{"request": "q", "response": "a", "tags": "x"}', "tags='x' is no list"),
+        ('{"request": "q", "response": "a", "sources": ["kb@*"]}', "sources holds .kb@"),
     ],
 )
 def test_a_line_that_is_no_entry_is_named(tmp_path, line, words) -> None:
-    """A file to import is read to the first wrong line, which the message names."""
+    """A file with a wrong line is not imported at all, and the message names the line."""
     path = tmp_path / "entries.jsonl"
     path.write_text('{"request": "first", "response": "1"}\n' + line + "\n", encoding="utf-8")
     cache = cf.SemanticCache()
@@ -157,7 +158,7 @@ def test_a_line_that_is_no_entry_is_named(tmp_path, line, words) -> None:
     with pytest.raises(cf.CacheError, match=words):
         cache.import_(path)
 
-    assert len(cache) == 1
+    assert len(cache) == 0
 
 
 def test_a_long_request_is_served_but_not_exported(tmp_path) -> None:
@@ -202,3 +203,42 @@ def test_invalidating_by_source_does_not_look_at_the_other_entries() -> None:
     by_writer = min(timed(writer="w") for _ in range(5))
 
     assert by_source * 10 < by_writer
+
+
+def test_what_is_near_a_text_is_found_and_goes() -> None:
+    """Whatever its slots, in one tenant or in all; a dry run and `entries` say what would go."""
+    cache = cf.SemanticCache()
+    cache.put("cancel purchase 150351613775", "1", tenant="a")
+    cache.put("please cancel purchase 17", "2", tenant="b", tags=["faq"])
+    cache.put("do you ship to Iceland", "3", tenant="b")
+    near = "cancel my purchase"
+
+    assert cache.invalidate(near=near, min_similarity=0.6, dry_run=True) == 2
+    assert {entry.tenant for entry in cache.entries(near=near, min_similarity=0.6)} == {"a", "b"}
+    assert cache.invalidate(near=near, min_similarity=0.6, tenant="a") == 1
+    assert cache.invalidate(near=near, min_similarity=0.6, tag="other") == 0
+    assert cache.invalidate(near=near, min_similarity=0.6, tag="faq") == 1
+    assert len(cache) == 1
+
+
+@pytest.mark.parametrize(
+    ("keywords", "error", "words"),
+    [
+        ({"near": "\N{THUMBS UP SIGN}"}, cf.ConfigError, "near holds too few words that the embedder knows"),
+        ({"near": "hi", "min_similarity": 1.5}, cf.ConfigError, "min_similarity=1.5 is outside"),
+        ({"near": 7}, cf.TextError, "near=7 is not text"),
+    ],
+)
+def test_a_text_that_nothing_can_be_near_to_is_refused(keywords, error, words) -> None:
+    """An invalidation that could find nothing does not pass for one that found nothing."""
+    cache = cf.SemanticCache()
+    with pytest.raises(error, match=words):
+        cache.invalidate(**keywords)
+    with pytest.raises(error, match=words):
+        list(cache.entries(**keywords))
+
+
+def test_a_cache_without_vectors_finds_nothing_near() -> None:
+    """`policy="exact"` says so."""
+    with pytest.raises(cf.ConfigError, match="this cache has no vectors"):
+        cf.SemanticCache(policy="exact").invalidate(near="hi there")

@@ -18,7 +18,7 @@ from compound_fast.errors import ConfigError
 DEFAULT = Path(compound_fast.__file__).with_name("default.yaml")
 
 
-@pytest.mark.parametrize("name", ["replay", "economics", "check"])
+@pytest.mark.parametrize("name", ["replay", "economics", "count", "check"])
 def test_every_command_has_help_with_an_example_and_json(name: str) -> None:
     """--help shows how to call the command, and each has output for machines."""
     result = CliRunner().invoke(build_app(), [name, "--help"])
@@ -26,6 +26,13 @@ def test_every_command_has_help_with_an_example_and_json(name: str) -> None:
     assert result.exit_code == 0
     assert f"Example: compound-fast {name}" in result.stdout
     assert "--json" in result.stdout
+
+
+def test_the_command_says_its_version() -> None:
+    """--version is one line with the version of the package."""
+    result = CliRunner().invoke(build_app(), ["--version"])
+
+    assert (result.exit_code, result.stdout) == (0, f"compound-fast {compound_fast.__version__}\n")
 
 
 def test_without_typer_the_command_says_what_to_install() -> None:
@@ -94,3 +101,43 @@ def test_check_knows_what_each_kind_needs(tmp_path: Path, broken: str, words: st
 
     assert isinstance(done.exception, ConfigError)
     assert words in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ("ledger: {path: /nowhere/rows.jsonl}", "ledger.path is '/nowhere/rows.jsonl': there is no such folder"),
+        ("ledger: {path: /}", "ledger.path is '/', which is a folder"),
+        ("cache: {durability: sync}", "cache.durability is 'sync' without a path"),
+    ],
+)
+def test_check_finds_what_would_fail_later(tmp_path: Path, block: str, words: str) -> None:
+    """A ledger that cannot be opened, and a promise about a disk that nothing is written to."""
+    path = tmp_path / "compound.yaml"
+    path.write_text(
+        "version: 1\nbaseline: m\nmodels: {m: {provider: p, tier: weak}}\n"
+        f"providers: {{p: {{kind: simulated}}}}\n{block}\n"
+    )
+
+    done = CliRunner().invoke(build_app(), ["check", str(path)])
+
+    assert isinstance(done.exception, ConfigError)
+    assert str(done.exception).startswith(f"{path}: {words}")
+
+
+def test_check_finds_a_key_that_is_not_set(tmp_path: Path) -> None:
+    """The variable is named; with a key in it the file is valid, and the key is not shown."""
+    path = tmp_path / "compound.yaml"
+    path.write_text(
+        "version: 1\nbaseline: m\nmodels: {m: {provider: p, tier: weak}}\n"
+        "providers: {p: {kind: openai_compatible, base_url: 'http://127.0.0.1/v1', api_key: env:CF_KEY_OF_A_TEST}}\n"
+    )
+    arguments = ["check", str(path)]
+
+    unset = CliRunner(env={"CF_KEY_OF_A_TEST": None}).invoke(build_app(), arguments)
+    valid = CliRunner(env={"CF_KEY_OF_A_TEST": "sk-1234"}).invoke(build_app(), arguments)
+
+    assert isinstance(unset.exception, ConfigError)
+    place = f"{path}: providers.p.api_key: the environment variable CF_KEY_OF_A_TEST is not set"
+    assert str(unset.exception).startswith(place)
+    assert (valid.exit_code, "sk-1234" in valid.output) == (0, False)

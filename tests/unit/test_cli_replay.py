@@ -16,6 +16,7 @@ from xml.etree import ElementTree
 import pytest
 
 from compound_fast.cli.replay import Replay, choose_config
+from compound_fast.cli.report import replay_page
 from compound_fast.cli.traffic import SAMPLE
 from compound_fast.config import Config
 from compound_fast.errors import ConfigError, TrafficError
@@ -217,6 +218,67 @@ def test_when_every_request_fails_the_exit_code_says_so(tmp_path: Path) -> None:
     assert done.stderr.decode().startswith("failed: 5 NoCandidateError")
 
 
+def test_what_was_not_measured_is_no_zero(tmp_path: Path) -> None:
+    """Where every request failed there is no baseline, no saving and no time to an answer: null, and a dash."""
+    path = tmp_path / "c.yaml"
+    page = tmp_path / "r.html"
+    path.write_text(re.sub(r"context_window: \d+", "context_window: 1", DEFAULT.read_text()))
+    arguments = ["replay", "--config", str(path), "--limit", "2"]
+
+    figures = json.loads(command(*arguments, "--json").stdout)
+    tables = command(*arguments, "--report", str(page)).stdout.decode()
+
+    assert figures["cost_usd"] == 0.0  # nobody was asked
+    assert (figures["baseline_cost_usd"], figures["saving"]) == (None, None)
+    assert figures["end_to_end_us"] == {"p50": None, "p90": None, "p99": None}
+    assert 0.5 < figures["decision_us"]["p50"] < 1e6  # that no model can take it is a decision too
+    assert re.search(r"baseline: all to sim-strong +│ +- │", tables)
+    assert re.search(r"saving +│ +- │", tables)
+    assert re.search(r"end to end │ +- │ +- │ +- │", tables)
+    assert "<figure>" not in page.read_text(encoding="utf-8")
+
+
+def test_a_hit_is_no_request_of_unknown_cost() -> None:
+    """A hit costs nothing, though its model and the baseline have no price."""
+    default = Config.default()
+    models = {name: replace(model, prices=None) for name, model in default.models.items()}
+
+    figures = run(lines(*[{"text": "one"}] * 3), replace(default, models=models)).figures()
+
+    assert (figures["served"]["exact"], figures["unpriced"]) == (2, 1)
+    assert (figures["cost_usd"], figures["baseline_cost_usd"], figures["saving"]) == (None, None, None)
+
+
+def test_a_page_draws_no_unknown_cost() -> None:
+    """Without prices the page has no chart of costs, and names the one model whose price is unknown in what it has."""
+    default = Config.default()
+    traffic = lines({"text": "one"}, {"text": "prove that the square root of two is irrational, step by step " * 30})
+
+    def headings(**prices: object) -> str:
+        models = {name: replace(model, prices=prices.get(name)) for name, model in default.models.items()}
+        one = run(traffic, replace(default, models=models))
+        return replay_page(one.figures(), one.tally, traffic="t")
+
+    assert "Cumulative cost" not in headings()
+    assert "Cost by model" not in headings()
+    some = headings(**{"sim-weak": default.models["sim-weak"].prices})
+    assert "<h2>Cost by model</h2>" in some
+    assert re.search(r"without sim-(medium|strong), of unknown price", some)
+
+
+def test_a_replay_spends_no_books_but_its_own(tmp_path: Path) -> None:
+    """The ledger of the configuration gets no row; the file of --ledger gets one a request."""
+    books, rows, path = tmp_path / "books.jsonl", tmp_path / "rows.jsonl", tmp_path / "c.yaml"
+    path.write_text(DEFAULT.read_text().replace("ledger: {path: null}", f"ledger: {{path: {str(books)!r}}}"))
+
+    plain = command("replay", "--config", str(path), "--limit", "3")
+    assert (plain.returncode, books.exists()) == (0, False)
+
+    kept = command("replay", "--config", str(path), "--limit", "3", "--ledger", str(rows))
+    assert (kept.returncode, books.exists()) == (0, False)
+    assert [json.loads(row)["served_from"] for row in rows.read_text().splitlines()] == ["model"] * 3
+
+
 def test_an_unknown_price_is_never_zero() -> None:
     """Without prices cost and saving are null, and the requests are counted as unpriced."""
     default = Config.default()
@@ -245,6 +307,9 @@ def test_a_model_needs_a_server_and_has_no_price_of_ours() -> None:
         (["/nowhere/traffic.jsonl"], "/nowhere/traffic.jsonl"),
         (["--config", "/nowhere/c.yaml"], "/nowhere/c.yaml"),
         (["--report", "/nowhere/out.html"], "/nowhere"),
+        (["--ledger", "/nowhere/rows.jsonl"], "--ledger /nowhere"),
+        (["--ledger", "/"], "--ledger / is a folder"),
+        (["--report", "/"], "--report / is a folder"),
     ],
 )
 def test_a_missing_file_is_named(arguments: list[str], part: str) -> None:

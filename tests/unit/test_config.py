@@ -253,3 +253,51 @@ def test_with_base_url_keeps_models_and_prices(monkeypatch):
     assert config.providers["server"].api_key == "env:OPENAI_API_KEY"
     assert {model.provider for model in config.models.values()} == {"server"}
     assert config.models["sim-weak"].prices == Config.default().models["sim-weak"].prices
+
+
+def test_with_base_url_names_its_own_arguments():
+    """An address that is none is an error about `base_url`, and names no key of a file that does not exist."""
+    for wrong in ("ftp://x", "localhost:8080", None):
+        with pytest.raises(ConfigError, match=r"^base_url is "):
+            Config.default().with_base_url(wrong)
+    with pytest.raises(ConfigError, match=r"^api_key_env is 'A-B', which is no name"):
+        Config.default().with_base_url("http://127.0.0.1/v1", api_key_env="A-B")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("eviction", "s3-fifo", "asked for once"),
+        ("ttl_jitter", 0.25, "up to 25% shorter"),
+        ("stale_ttl_s", 60, "for 60 s where"),
+        ("tenant_share", 0.5, "at most 50%"),
+        ("path", "answers", "in the folder answers"),
+        ("strict", True, "a fault of the disk is an error"),
+        ("semantic", False, "same canonical text"),
+        ("similarity_threshold", 0.9, "cosine 0.9"),
+        ("slot_similarity_threshold", 0.8, "from 0.8 on"),
+        ("max_bytes", 100_000, "100,000 bytes"),
+        ("ttl_s", 5, "served for 5 s"),
+        ("enabled", False, "no answer is"),
+    ],
+)
+def test_describe_has_a_line_for_every_key_of_the_cache(key, value, words):
+    """What is set is said, under its own name."""
+    config = Config.from_mapping({**GOOD, "cache": {key: value}})
+
+    assert words in dict(config.describe())[f"cache.{key}"]
+
+
+def test_no_key_of_the_cache_is_left_out_of_its_description():
+    """The cases of the test above are all there are; `durability` stands in the line of `path`."""
+    test = test_describe_has_a_line_for_every_key_of_the_cache
+    described = {case[0] for mark in test.pytestmark for case in mark.args[1]}
+
+    assert described | {"durability"} == set(CacheConfig.__dataclass_fields__)
+
+
+def test_a_promise_about_a_disk_needs_one():
+    """`durability: sync` without a path is refused: nothing would be written."""
+    with pytest.raises(ConfigError, match=r"^c\.yaml: cache\.durability is 'sync' without a path.* set cache\.path"):
+        Config.from_mapping(changed("cache.durability", "sync"), source="c.yaml")
+    assert Config.from_mapping({**GOOD, "cache": {"durability": "sync", "path": "x"}}).cache.durability == "sync"

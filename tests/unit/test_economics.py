@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from fractions import Fraction
 from itertools import count
@@ -166,3 +167,51 @@ def test_a_bad_option_is_named(arguments: tuple[str, str]) -> None:
 
     assert isinstance(result.exception, ConfigError)
     assert arguments[0].removeprefix("--").replace("-", "_") in str(result.exception).replace("-", "_")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--hit-rate", "43.7%"], ["--queries", "900000000000"], ["--shares", "33.33/33.33/33.34"]]
+)
+@pytest.mark.parametrize("columns", [80, 40])
+def test_no_figure_of_the_tables_is_cut(arguments: list[str], columns: int) -> None:
+    """Whatever the width of the terminal, each bill stands in the table as it is."""
+    report = run_json(*arguments)
+
+    printed = CliRunner(env={"COLUMNS": str(columns)}).invoke(build_app(), ["economics", *arguments]).stdout
+
+    assert "\N{HORIZONTAL ELLIPSIS}" not in printed
+    for cell in report["sensitivity"]:
+        assert re.search(rf"\$({cell['cost_usd']:,.0f}|{cell['cost_usd']:,.2f})(?!\S)", printed), cell
+
+
+def test_the_tables_fit_into_80_columns() -> None:
+    """At a hit rate that the tables have no row of, too."""
+    printed = CliRunner(env={"COLUMNS": "80"}).invoke(build_app(), ["economics", "--hit-rate", "43.7%"]).stdout
+
+    assert "43.7%" in printed
+    assert max(len(line) for line in printed.splitlines() if line[:1] in "┏┃┡│└") <= 80
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--hit-rate", "144%", "'144%' is more than all requests; write 0% to 100%, or 0 to 1"),
+        ("--hit-rate", "30", "'30' is more than all requests; write 0% to 100%, or 0 to 1; 30% was meant?"),
+        ("--hit-rate", "-3%", "'-3%' is negative; write 0 or more"),
+        ("--shares", "70/25/6", "'70/25/6' adds up to 101%, not 100%"),
+        ("--shares", "70,25,5", "'70,25,5': 1 found, three are needed"),
+        ("--shares", "40/30/20/10", "'40/30/20/10': 4 found, three are needed"),
+        ("--prices", "1:2", "'1:2': 1 found, three are needed"),
+    ],
+)
+def test_a_message_repeats_the_option_as_it_was_written(option: str, value: str, message: str) -> None:
+    """The value stands in it as it was typed, and what to write instead."""
+    result = CliRunner().invoke(build_app(), ["economics", f"{option}={value}"])
+
+    assert isinstance(result.exception, ConfigError)
+    assert str(result.exception).startswith(f"{option} {message}")
+
+
+def test_shares_may_carry_their_percent_signs() -> None:
+    """70%/25%/5% is 70/25/5."""
+    assert run_json("--shares", "70%/25%/5%") == run_json("--shares", "70/25/5")

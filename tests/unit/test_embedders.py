@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import httpx
 import numpy as np
@@ -102,6 +103,27 @@ def test_the_static_embedder_keeps_the_protocol() -> None:
     with pytest.raises(TextError, match="lone surrogate"):
         embedder.embed("\ud800")
     assert embedder.coverage("Where is my order?") > 0.99
+
+
+def test_a_reply_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that goes on sending does not fill the memory; the batch is what to make smaller."""
+    monkeypatch.setattr("compound_fast.embedders.openai.MAX_REPLY_BYTES", 10_000)
+    sent = 0
+
+    def without_end() -> Iterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1000
+            yield b" " * 1000
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=without_end()))
+    embedder = OpenAIEmbedder("m", base_url="http://host/v1", batch=8, transport=transport)
+
+    with pytest.raises(DispatchError, match="larger than 10000 bytes; make batch=8 smaller") as raised:
+        embedder.embed("text")
+
+    assert sent == 11_000
+    assert not raised.value.retryable
 
 
 def test_one_str_is_no_batch_of_texts() -> None:

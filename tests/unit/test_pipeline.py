@@ -251,6 +251,12 @@ class _BrokenCore:
     def get(self, request):  # noqa: ARG002
         raise CacheError("the disk is gone")
 
+    def fingerprint(self, request):  # noqa: ARG002
+        return 1
+
+    def get_again(self, request):  # noqa: ARG002
+        raise CacheError("the disk is gone")
+
     def put(self, request, response, **more):  # noqa: ARG002
         raise CacheError("the disk is gone")
 
@@ -261,7 +267,7 @@ async def test_a_fault_of_the_cache_is_a_counted_and_logged_miss(pipeline, caplo
     reply = await pipeline.complete(QUESTION)
 
     assert reply.compound.served_from == "model"
-    assert pipeline.ledger.totals()["cache_faults"] == 2
+    assert pipeline.ledger.totals()["cache_faults"] == 3
     assert "the disk is gone" in caplog.text
     assert "order" not in caplog.text
 

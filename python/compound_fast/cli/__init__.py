@@ -21,15 +21,16 @@ def build_app() -> typer.Typer:
     from compound_fast.cli.count import count
     from compound_fast.cli.economics import economics
     from compound_fast.cli.replay import replay
+    from compound_fast.cli.version import version
 
     app = typer.Typer(
         name="compound-fast",
-        help="A router and a semantic cache in front of large language models.",
         no_args_is_help=True,
         add_completion=False,
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
+    app.callback()(version)
     for command in (replay, economics, count, check):  # one name a command
         app.command()(command)
     return app

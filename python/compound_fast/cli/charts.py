@@ -70,8 +70,10 @@ def money(usd: float) -> str:
     return f"${usd:.{max(2, 2 - math.floor(math.log10(size)))}f}"
 
 
-def duration(us: float) -> str:
-    """A duration given in microseconds, in the unit that suits it."""
+def duration(us: float | None) -> str:
+    """A duration given in microseconds, in the unit that suits it; a dash for one that was not measured."""
+    if us is None:
+        return "-"
     if us < 1_000:
         return f"{us:.3g} µs"
     return f"{us / 1_000:.3g} ms" if us < 1_000_000 else f"{us / 1_000_000:.3g} s"

@@ -20,9 +20,10 @@ def count(
     model: Annotated[str, typer.Option(help="The model that the count is for.")] = "gpt-4o",
     json_output: Annotated[bool, typer.Option("--json", help="One JSON object instead of lines.")] = False,
 ) -> None:
-    """Count the tokens of files for a model, one line a file and a total.
+    """Count the tokens of files, like wc.
 
-    A tilde before a count says that it is an estimate, and standard error says of which kind.
+    One line a file and a total. A tilde before a count says that it is an estimate; standard error says of which kind.
+
     Example: compound-fast count --model gpt-4o README.md docs/*.md
     """
     names = files or ["-"]

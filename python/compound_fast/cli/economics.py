@@ -11,16 +11,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from compound_fast._arguments import shown
 from compound_fast.cli import charts
+from compound_fast.cli.grid import print_table
 from compound_fast.cli.page import Figure, Tile, page, table, write
 from compound_fast.cli.scenario import SCENARIO, TIERS, Scenario, from_replay, percent
 from compound_fast.errors import ConfigError
 
 __all__ = ["economics"]
 
+TIER_HEAD = ("tier", "share", "a query", "without cache")
 SMALLEST, LARGEST = Decimal("1e-12"), Decimal("1e15")
 
 NOTES = (
@@ -59,9 +60,9 @@ def economics(
         queries=queries,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
-        shares=tuple(number(part, "--shares") / 100 for part in shares.split("/")),
-        prices=tuple(price(pair) for pair in prices.split("/")),
-        hit_rate=number(hit_rate, "--hit-rate"),
+        shares=tier_shares(shares),
+        prices=tuple(price(pair) for pair in by_tier(prices, "--prices", "0.003:0.006/0.01:0.03/0.03:0.06")),
+        hit_rate=rate(hit_rate),
     )
     source = "assumed hit rate and tier shares"
     if replayed is not None:
@@ -92,9 +93,61 @@ def number(text: str, option: str) -> Fraction:
         found = Decimal("NaN")
     if not found.is_finite():
         raise ConfigError(f"{option} {shown(text)} is not a number; write for example 0.3 or 30%")
-    if not 0 <= found <= LARGEST or (found and found < SMALLEST):
-        raise ConfigError(f"{option} {shown(text)} is outside [0, {LARGEST:.0e}], or closer to 0 than {SMALLEST:.0e}")
+    if found < 0:
+        raise ConfigError(f"{option} {shown(text)} is negative; write 0 or more")
+    if found > LARGEST or 0 < found < SMALLEST:
+        raise ConfigError(f"{option} {shown(text)} is above {LARGEST:.0e}, or closer to 0 than {SMALLEST:.0e}")
     return Fraction(found) / (100 if cleaned.endswith("%") else 1)
+
+
+def rate(text: str) -> Fraction:
+    """The share of the requests that the cache answers.
+
+    Raises
+    ------
+    ConfigError
+        If it is no number from 0 to 1 and no percentage up to 100%.
+    """
+    found = number(text, "--hit-rate")
+    if found > 1:
+        meant = f"; {text.strip()}% was meant?" if found <= 100 and "%" not in text else ""
+        raise ConfigError(f"--hit-rate {shown(text)} is more than all requests; write 0% to 100%, or 0 to 1{meant}")
+    return found
+
+
+def by_tier(text: str, option: str, example: str) -> list[str]:
+    """The parts of an option that has one for each tier.
+
+    Raises
+    ------
+    ConfigError
+        If there are not as many parts as tiers.
+    """
+    parts = text.split("/")
+    if len(parts) != len(TIERS):
+        raise ConfigError(
+            f"{option} {shown(text)}: {len(parts)} found, three are needed, for the weak, the medium and the "
+            f"strong tier, with slashes between, as in {example}"
+        )
+    return parts
+
+
+def tier_shares(text: str) -> tuple[Fraction, ...]:
+    """How much goes to each tier.
+
+    Raises
+    ------
+    ConfigError
+        If it is not three percentages that add up to 100.
+    """
+    parts = by_tier(text, "--shares", "70/25/5")
+    shares = tuple(number(part, "--shares") / (1 if "%" in part else 100) for part in parts)
+    if sum(shares) != 1:
+        raise ConfigError(
+            f"--shares {shown(text)} adds up to {percent(sum(shares, Fraction()))}, not 100%; "
+            "write percentages, as in 70/25/5"
+        )
+    return shares
 
 
 def price(text: str) -> tuple[Fraction, Fraction]:
@@ -204,11 +257,20 @@ def tier_rows(scenario: Scenario) -> list[list[str]]:
     ]
 
 
+def bill_rows(scenario: Scenario) -> list[list[str]]:
+    """Bill and saving of each measure."""
+    rows = []
+    for label, cost in bills(scenario):
+        saved = scenario.saving(cost)
+        rows.append([label, dollars(cost), percent(saved, 1) if saved else ""])
+    return rows
+
+
 def sensitivity(scenario: Scenario) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of the table: a row for each mix of tiers, a column for each hit rate."""
+    """Head and rows of the table: a row for each hit rate, a column for each mix of tiers."""
     rates, mixes = grid(scenario)
-    head = ["tiers", *(percent(rate) for rate in rates)]
-    return head, [[mix_label(mix), *(dollars(cost_at(mix, rate)) for rate in rates)] for mix in mixes]
+    head = ["hits", *map(mix_label, mixes)]
+    return head, [[percent(rate), *(dollars(cost_at(mix, rate)) for mix in mixes)] for rate in rates]
 
 
 def show(scenario: Scenario, target_usd: Fraction, source: str) -> None:
@@ -216,28 +278,13 @@ def show(scenario: Scenario, target_usd: Fraction, source: str) -> None:
     console = Console(highlight=False)
     console.print(
         f"[bold]{scenario.queries:,} queries a month[/], {scenario.input_tokens:,} tokens in and "
-        f"{scenario.output_tokens:,} out; {source}"
+        f"{scenario.output_tokens:,} out; {source}",
+        soft_wrap=True,
     )
-    bill = Table(title="The bill", title_justify="left", title_style="bold")
-    for name in ("", "a month", "saving"):
-        bill.add_column(name, justify="left" if not name else "right")
-    for label, cost in bills(scenario):
-        saved = scenario.saving(cost)
-        bill.add_row(label, dollars(cost), percent(saved, 1) if saved else "")
-    console.print(bill)
-    tiers = Table(title="Tiers", title_justify="left", title_style="bold")
-    for name in ("", "share", "a query", "without cache"):
-        tiers.add_column(name, justify="left" if not name else "right")
-    for row in tier_rows(scenario):
-        tiers.add_row(*row)
-    console.print(tiers)
+    print_table(console, "The bill", ["", "a month", "saving"], bill_rows(scenario))
+    print_table(console, "Tiers", TIER_HEAD, tier_rows(scenario))
     head, rows = sensitivity(scenario)
-    by_rate = Table(title="The bill by hit rate and weak/medium/strong", title_justify="left", title_style="bold")
-    for name in head:
-        by_rate.add_column(name, justify="left" if name is head[0] else "right")
-    for row in rows:
-        by_rate.add_row(*row, style="bold" if row[0] == mix_label(scenario) else "")
-    console.print(by_rate)
+    print_table(console, "The bill by hits and weak/medium/strong", head, rows, bold=[percent(scenario.hit_rate)])
     console.print(target_sentence(scenario, target_usd))
 
 
@@ -290,8 +337,8 @@ def economics_page(scenario: Scenario, target_usd: Fraction, source: str) -> str
             ),
         ],
         tables=[
-            table(head, rows, caption="Bill by hit rate and weak/medium/strong"),
-            table(["tier", "share", "a query", "without cache"], tier_rows(scenario), caption="Tiers"),
+            table(head, rows, caption="Bill by hits and weak/medium/strong"),
+            table(TIER_HEAD, tier_rows(scenario), caption="Tiers"),
         ],
         notes=[target_sentence(scenario, target_usd), *NOTES],
     )

@@ -22,13 +22,15 @@ from compound_fast.cli.page import write
 from compound_fast.cli.report import replay_page, show
 from compound_fast.cli.tally import Classes, Tally
 from compound_fast.cli.traffic import SAMPLE, Recorded, read_lines, read_traffic
-from compound_fast.config import Config, ProviderConfig, RoutingConfig
+from compound_fast.config import Config, LedgerConfig, ProviderConfig, RoutingConfig
 from compound_fast.errors import CompoundFastError, ConfigError, TextError, TrafficError
 
 if TYPE_CHECKING:
     from compound_fast.pipeline import Pipeline
 
 __all__ = ["Replay", "replay"]
+
+_UNMEASURED = dict.fromkeys(("p50", "p90", "p99"))
 
 
 def replay(
@@ -49,6 +51,9 @@ def replay(
     strict: Annotated[bool, typer.Option("--strict", help="Stop at a bad line, with exit code 2.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write one HTML page with plots.", metavar="OUT.html")] = None,
+    ledger: Annotated[
+        Path | None, typer.Option(help="Append one row a request to this file. [no rows]", metavar="ROWS.jsonl")
+    ] = None,
 ) -> None:
     """Send recorded traffic through the real path.
 
@@ -59,10 +64,18 @@ def replay(
     Example: compound-fast replay traffic.jsonl --config compound.yaml --report out.html
     """
     config = choose_config(config_path, base_url=base_url, model=model)
-    # In memory whatever the file says: a replay neither finds what others stored nor leaves its answers to them.
-    config = replace(config, cache=replace(config.cache, path=None))
-    if report is not None and not report.absolute().parent.is_dir():
-        raise ConfigError(f"--report {report}: there is no folder {report.parent}; make it first")
+    # A rehearsal: whatever the file says, it neither finds what others stored nor leaves its answers to them, and its
+    # rows stand in no books but those that it was given for itself.
+    config = replace(
+        config,
+        cache=replace(config.cache, path=None, durability="interval"),
+        ledger=LedgerConfig(path=None if ledger is None else str(ledger)),
+    )
+    for option, path in (("--report", report), ("--ledger", ledger)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise ConfigError(f"{option} {path}: there is no folder {path.parent}; make it first")
+        if path is not None and path.is_dir():
+            raise ConfigError(f"{option} {path} is a folder; name a file")
     one = Replay(config=config, limit=limit, strict=strict)
     name = traffic or f"{SAMPLE.name} (the sample that ships with compound-fast)"
     with open_traffic(traffic) as file, progress_of(file) as lines:
@@ -212,10 +225,12 @@ class Replay:
         totals, models = self._totals, self.config.models
         cost, baseline, unpriced = totals["cost_nano_usd"], totals["baseline_nano_usd"], totals["unpriced"]
         answering = {name: count for name, count in totals["models"].items() if count["requests"]}
+        answered = totals["requests"] - totals["served"]["failed"]
         priced = not unpriced or any(count["unpriced"] < count["requests"] for count in answering.values())
+        has_baseline = priced and answered > 0 and models[self.config.baseline].prices is not None
         # A model without a price makes the priced requests a selection. A broken connection, whose cost is unknown too,
         # does not: the sums leave it out on both sides, and `unpriced` says how often.
-        comparable = all(models[name].prices is not None for name in (*answering, self.config.baseline))
+        comparable = has_baseline and all(models[name].prices is not None for name in answering)
         hits = self.classes.right + self.classes.wrong
         return {
             "requests": totals["requests"],
@@ -227,11 +242,12 @@ class Replay:
             "wrong_per_hit": self.classes.wrong / hits if hits else None,
             "tokens": totals["tokens"],
             "cost_usd": cost / 1e9 if priced else None,
-            "baseline_cost_usd": baseline / 1e9 if priced and models[self.config.baseline].prices is not None else None,
-            "saving": (1 - cost / baseline if baseline else 0.0) if priced and comparable else None,
+            "baseline_cost_usd": baseline / 1e9 if has_baseline else None,
+            "saving": 1 - cost / baseline if comparable and baseline else None,
             "models": {name: self._model(name, counts) for name, counts in totals["models"].items()},
-            "decision_us": totals["decision_us"],
-            "end_to_end_us": totals["end_to_end_us"],
+            # The meter times to the decision whatever was sent, and to the end what was answered.
+            "decision_us": totals["decision_us"] if totals["requests"] else _UNMEASURED,
+            "end_to_end_us": totals["end_to_end_us"] if answered else _UNMEASURED,
             "unpriced": unpriced,
             "baseline": self.config.baseline,
             "config": self.config.source,

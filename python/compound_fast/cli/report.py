@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from compound_fast.cli import charts
+from compound_fast.cli.grid import print_table
 from compound_fast.cli.page import Figure, Tile, page, table
 from compound_fast.cli.tally import SERVED, LogHistogram, Span, Tally, join
 
@@ -19,8 +19,13 @@ NAMES = {"exact": "exact hit", "semantic": "semantic hit", "model": "model", "fa
 
 
 def amount(usd: float | None) -> str:
-    """Dollars, or that the price is unknown."""
+    """Dollars, or that they are unknown."""
     return "unknown" if usd is None else charts.money(usd)
+
+
+def baseline_amount(figures: dict[str, Any]) -> str:
+    """The cost at the baseline model; a dash where nothing was answered, so that there is none."""
+    return amount(figures["baseline_cost_usd"]) if answered(figures) else "-"
 
 
 def share(part: int, whole: int) -> str:
@@ -29,8 +34,16 @@ def share(part: int, whole: int) -> str:
 
 
 def saving(figures: dict[str, Any]) -> str:
-    """The saving in percent, or that it is unknown."""
-    return "unknown" if figures["saving"] is None else f"{figures['saving']:.1%}"
+    """The saving in percent, or that it is unknown; a dash where there is nothing to save from."""
+    if figures["saving"] is not None:
+        return f"{figures['saving']:.1%}"
+    return "-" if figures["baseline_cost_usd"] == 0 or not answered(figures) else "unknown"
+
+
+def answered(figures: dict[str, Any]) -> int:
+    """How many requests got an answer."""
+    served: dict[str, int] = figures["served"]
+    return sum(served.values()) - served["failed"]
 
 
 def served_rows(figures: dict[str, Any]) -> list[list[str]]:
@@ -75,7 +88,7 @@ def sum_rows(figures: dict[str, Any]) -> list[list[str]]:
     tokens = figures["tokens"]
     rows = [
         ["cost", amount(figures["cost_usd"])],
-        [f"baseline: all to {figures['baseline']}", amount(figures["baseline_cost_usd"])],
+        [f"baseline: all to {figures['baseline']}", baseline_amount(figures)],
         ["saving", saving(figures)],
         ["tokens in / out", f"{tokens['input']:,} / {tokens['output']:,}"],
         ["tokens not sent, thanks to hits", f"{tokens['saved']:,}"],
@@ -85,7 +98,7 @@ def sum_rows(figures: dict[str, Any]) -> list[list[str]]:
         wrong = "-" if figures["wrong_per_hit"] is None else f"{figures['wrong_per_hit']:.1%}"
         rows.append(["wrong per hit", wrong])
     if figures["unpriced"]:
-        rows.append(["requests of unknown cost", f"{figures['unpriced']:,}"])
+        rows.append(["requests of unknown cost, in neither sum", f"{figures['unpriced']:,}"])
     if figures["skipped"]:
         rows.append(["bad lines, skipped", f"{figures['skipped']:,}"])
     return rows
@@ -103,24 +116,23 @@ def show(figures: dict[str, Any], *, traffic: str) -> None:
         ("In all", ("", ""), sum_rows(figures)),
         ("Wall time", ["", "p50", "p90", "p99"], latency_rows(figures)),
     ):
-        grid = Table(title=title, title_justify="left", title_style="bold", show_header=any(head))
-        for number, name in enumerate(head):
-            grid.add_column(name, justify="right" if number and name != "tier" else "left")
-        for row in rows:
-            grid.add_row(*row, style="bold" if row[0] in ("saving", "all") else "")
-        console.print(grid)
+        if not rows:  # no model answered
+            continue
+        labels = 2 if head is MODEL_HEAD else 1
+        print_table(console, title, head, rows, labels=labels, bold=("saving", "all"))
 
 
 def replay_page(figures: dict[str, Any], tally: Tally, *, traffic: str) -> str:
     """The page of ``--report``."""
     served, requests = figures["served"], figures["requests"]
     hits = served["exact"] + served["semantic"]
+    good = "" if figures["saving"] is None else "good"
     tiles = [
-        Tile(label="Saving", value=saving(figures), note=f"against all to {figures['baseline']}", css="good"),
+        Tile(label="Saving", value=saving(figures), note=f"against all to {figures['baseline']}", css=good),
         Tile(
             label="Cost",
             value=amount(figures["cost_usd"]),
-            note=f"instead of {amount(figures['baseline_cost_usd'])}",
+            note=f"instead of {baseline_amount(figures)}" if answered(figures) else "nothing was answered",
         ),
         Tile(
             label="Served from cache",
@@ -144,11 +156,11 @@ def replay_page(figures: dict[str, Any], tally: Tally, *, traffic: str) -> str:
         subtitle=f"{requests:,} requests from {traffic}; configuration {config}",
         badge="Simulated models" if figures["simulated"] else None,
         tiles=tiles,
-        figures=plots(figures, tally) if tally.spans else [],
+        figures=plots(figures, tally) if answered(figures) else [],
         tables=[
             table(["tier", "requests", "share"], served_rows(figures), caption="Served from"),
             table([], sum_rows(figures), caption="In all"),
-            table(MODEL_HEAD, model_rows(figures), caption="Models"),
+            *([table(MODEL_HEAD, model_rows(figures), caption="Models")] if figures["models"] else []),
             table(["wall time", "p50", "p90", "p99"], latency_rows(figures), caption="Latency"),
         ],
         notes=notes(figures),
@@ -156,8 +168,13 @@ def replay_page(figures: dict[str, Any], tally: Tally, *, traffic: str) -> str:
 
 
 def plots(figures: dict[str, Any], tally: Tally) -> list[Figure]:
-    """The four charts of the page."""
-    return [cost_plot(figures, tally), hits_plot(figures, tally), models_plot(figures), latency_plot(figures, tally)]
+    """The charts of the page; none draws a cost that is unknown as nothing."""
+    found = [hits_plot(figures, tally), latency_plot(figures, tally)]
+    if figures["baseline_cost_usd"] is not None:
+        found.insert(0, cost_plot(figures, tally))
+    if any(model["cost_usd"] is not None for model in figures["models"].values()):
+        found.insert(-1, models_plot(figures))
+    return found
 
 
 def ends(spans: list[Span]) -> list[int]:
@@ -182,7 +199,7 @@ def cost_plot(figures: dict[str, Any], tally: Tally) -> Figure:
         ],
         title="Cumulative cost",
         description=f"After {at[-1]:,} requests this run has cost {amount(figures['cost_usd'])}; the baseline "
-        f"{amount(figures['baseline_cost_usd'])}.",
+        f"{baseline_amount(figures)}.",
         x_title="requests sent",
         x_format=lambda n: f"{n:,.0f}",
         y_format=charts.money,
@@ -217,11 +234,11 @@ def models_plot(figures: dict[str, Any]) -> Figure:
     bars = [
         charts.Bar(
             label=name,
-            value=model["cost_usd"] or 0.0,
-            note=f"{model['requests']:,} requests, {share(model['requests'], figures['served']['model'])}"
-            + ("" if model["cost_usd"] is not None else ", price unknown"),
+            value=model["cost_usd"],
+            note=f"{model['requests']:,} requests, {share(model['requests'], figures['served']['model'])}",
         )
         for name, model in by_tier(figures)
+        if model["cost_usd"] is not None
     ]
     svg = charts.bar_chart(
         bars,
@@ -229,7 +246,10 @@ def models_plot(figures: dict[str, Any]) -> Figure:
         description="; ".join(f"{bar.label} {charts.money(bar.value)} for {bar.note}" for bar in bars),
         value_format=charts.money,
     )
-    return Figure(heading="Cost by model", lead="Dollars, for what the cache did not answer.", svg=svg)
+    lead = "Dollars, for what the cache did not answer"
+    unknown = [name for name, model in by_tier(figures) if model["cost_usd"] is None]
+    lead += f"; without {', '.join(unknown)}, of unknown price." if unknown else "."
+    return Figure(heading="Cost by model", lead=lead, svg=svg)
 
 
 def latency_plot(figures: dict[str, Any], tally: Tally) -> Figure:
@@ -280,6 +300,9 @@ def notes(figures: dict[str, Any]) -> list[str]:
         found.append("The traffic carries no classes (cls), so right and wrong hits are not counted.")
     if figures["unpriced"]:
         given = "." if figures["saving"] is not None else "; no saving is given."
-        found.append(f"What {figures['unpriced']:,} requests cost is unknown. The sums leave them out{given}")
+        found.append(
+            f"What {figures['unpriced']:,} requests cost is unknown: a model without a price, or an attempt that broke "
+            f"off, so that nobody knows what it used. Cost and baseline leave them out{given}"
+        )
     found.append("Recorded requests name the model they were sent to; the replay asks which one routing would choose.")
     return found

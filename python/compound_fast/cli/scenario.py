@@ -57,7 +57,7 @@ class Scenario:
         if min(price for pair in self.prices for price in pair) < 0:
             raise ConfigError("a price is negative; dollars per 1,000 tokens are meant")
         if not 0 <= self.hit_rate <= 1:
-            raise ConfigError(f"hit_rate={float(self.hit_rate)} is outside [0, 1]; a percentage needs its sign: 30%")
+            raise ConfigError(f"hit_rate={float(self.hit_rate)} is outside [0, 1]; it is a share of the requests")
 
     def query_usd(self, tier: int) -> Fraction:
         """What one request costs at `tier`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from compound_fast._arguments import check_texts
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
     import httpx
     import numpy as np
     from numpy.typing import NDArray
+
+
+MAX_REPLY_BYTES = 64 << 20
+"""Most bytes of a reply, as for an answer to a chat: a server that sends without end does not fill the memory."""
 
 
 class OpenAIEmbedder:
@@ -30,7 +35,7 @@ class OpenAIEmbedder:
     api_key : str or None, default None
         Sent as a bearer token; never shown in an error.
     batch : int, default 256
-        Most texts a call.
+        Most texts a call. Its reply may have 64 MiB: room for 512 texts at 4,096 dimensions, and more at fewer.
     timeout_s : float, default 30
         For each call.
     transport : httpx.BaseTransport or None
@@ -86,7 +91,8 @@ class OpenAIEmbedder:
         TextError
             If a text is not UTF-8 (a lone surrogate).
         DispatchError
-            If the server cannot be reached, refuses, or does not send one vector of finite numbers for each text.
+            If the server cannot be reached, refuses, sends more than 64 MiB, or does not send one vector of finite
+            numbers for each text.
         """
         import numpy as np
 
@@ -113,7 +119,8 @@ class OpenAIEmbedder:
 
         # None of these errors is chained: the cause may quote a header, a text, or what the server sent.
         try:
-            response = self._client.post("embeddings", json={"model": self._model, "input": texts})
+            with self._client.stream("POST", "embeddings", json={"model": self._model, "input": texts}) as response:
+                reply = self._read(response) if response.status_code == 200 else b""
         except UnicodeEncodeError:
             raise TextError("a text holds a lone surrogate, which has no UTF-8 form; remove or replace it") from None
         except (httpx.HTTPError, UnicodeError) as error:
@@ -123,13 +130,27 @@ class OpenAIEmbedder:
                 f"the embedding server answered {response.status_code}", **_context(response.status_code)
             )
         try:
-            data = sorted(response.json()["data"], key=lambda item: item["index"])
+            data = sorted(json.loads(reply)["data"], key=lambda item: item["index"])
             vectors = [_vector(item["embedding"]) for item in data]
         except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
             raise DispatchError(f"no vectors from the embedding server: {type(error).__name__}", **_context()) from None
         if len(vectors) != len(texts):
             raise DispatchError(f"{len(vectors)} vectors came for {len(texts)} texts", **_context())
         return vectors
+
+    def _read(self, response: httpx.Response) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        for part in response.iter_bytes():
+            size += len(part)
+            if size > MAX_REPLY_BYTES:
+                raise DispatchError(
+                    f"the reply of the embedding server is larger than {MAX_REPLY_BYTES} bytes; "
+                    f"make batch={self._batch} smaller",
+                    **{**_context(), "retryable": False},
+                )
+            parts.append(part)
+        return b"".join(parts)
 
 
 def _vector(numbers: object) -> NDArray[np.float32]:

@@ -11,7 +11,9 @@ try:
     from litellm.caching.caching import Cache
     from litellm.types.utils import all_litellm_params
 except ImportError as error:
-    raise ImportError("compound_fast.integrations.litellm needs LiteLLM: pip install litellm") from error
+    raise ImportError(
+        "compound_fast.integrations.litellm needs LiteLLM 1.103: pip install 'litellm>=1.103,<1.104' fastapi soundfile"
+    ) from error
 
 from compound_fast._cache_faults import CacheFaults
 from compound_fast.cache import SemanticCache

@@ -43,9 +43,9 @@ _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 _REMEDIES = {
     400: "the request does not suit this server or model",
-    401: "check the key that providers.{name}.api_key names",
-    403: "the key that providers.{name}.api_key names may not use this model",
-    404: "check providers.{name}.base_url and the model's upstream_model",
+    401: "check the key that its api_key names",
+    403: "the key that its api_key names may not use this model",
+    404: "check its base_url, and the model's upstream_model",
     422: "the request does not suit this server or model",
     429: "the provider limits the rate",
 }
@@ -172,8 +172,8 @@ class OpenAICompatibleProvider:
         except (httpx.TimeoutException, TimeoutError) as error:
             waited = "did not connect" if isinstance(error, httpx.ConnectTimeout) else "did not answer"
             raise ProviderTimeoutError(
-                f"{self.name} {waited} in time; connect_timeout_s, idle_timeout_s and timeout_s "
-                f"of providers.{self.name} say how long that is",
+                f"{self.name} {waited} in time; its connect_timeout_s, idle_timeout_s and timeout_s "
+                "say how long that is",
                 provider=self.name,
                 attempt=call.attempt,
                 retryable=True,
@@ -184,8 +184,7 @@ class OpenAICompatibleProvider:
             # added to it. What the operating system says of a connection that was not made holds neither.
             why = f": {error}" if isinstance(error, httpx.ConnectError) else ""
             raise ProviderConnectionError(
-                f"the connection to {self.name} failed ({type(error).__name__}{why}); "
-                f"check providers.{self.name}.base_url",
+                f"the connection to {self.name} failed ({type(error).__name__}{why}); check its base_url",
                 provider=self.name,
                 attempt=call.attempt,
                 retryable=True,
@@ -202,7 +201,7 @@ class OpenAICompatibleProvider:
         except ResponseValidationError:  # too large: the status says enough
             code = None
         remedy = _REMEDIES.get(status, "the provider failed" if status >= 500 else "the provider refused")
-        message = f"{self.name} answered {status}{f' ({code})' if code else ''}: {remedy.format(name=self.name)}"
+        message = f"{self.name} answered {status}{f' ({code})' if code else ''}: {remedy}"
         if status == 429:
             return RateLimitedError(
                 message,

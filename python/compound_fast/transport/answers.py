@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from compound_fast.dispatch import ChunkAssembler, completion_chunks
 from compound_fast.providers.sse import EventStreamParser
-from compound_fast.validation import check_completion
 
 if TYPE_CHECKING:
-    from compound_fast.cache import Hit
     from compound_fast.transport.generations import Generation, HttpResponse
     from compound_fast.types import JsonObject
 
-__all__ = ["DONE", "EVENT_STREAM", "MAX_ANSWER_BYTES", "Gathering", "encode", "event", "replayed", "stored_completion"]
+__all__ = ["DONE", "EVENT_STREAM", "MAX_ANSWER_BYTES", "Gathering", "encode", "event", "replayed"]
 
 EVENT_STREAM = "text/event-stream; charset=utf-8"
 DONE = b"data: [DONE]\n\n"
@@ -155,30 +153,6 @@ class _Events:
                 raise ValueError("the stream carries an error")
             self._assembler.add(chunk)
         return None
-
-
-def stored_completion(hit: Hit) -> tuple[JsonObject, bytes]:
-    """Return what an entry holds as a completion, and its bytes.
-
-    Raises
-    ------
-    ResponseValidationError, ValueError
-        If somebody stored something else under the request.
-    """
-    response = hit.response
-    completion: Any = json.loads(response) if isinstance(response, bytes) else response
-    is_text = isinstance(completion, str)
-    if is_text:
-        message = {"role": "assistant", "content": completion}
-        completion = {
-            "id": f"chatcmpl-{hit.entry_id}",
-            "object": "chat.completion",
-            "created": 0,
-            "model": hit.model,
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-        }
-    check_completion(completion)
-    return completion, response if isinstance(response, bytes) and not is_text else encode(completion)
 
 
 def replayed(completion: JsonObject, *, include_usage: bool) -> bytes:

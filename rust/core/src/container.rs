@@ -8,13 +8,13 @@
 //! into memory begins at a cache line. The checksums find accidents, not intent: whoever reads a section checks what
 //! stands in it.
 
-use std::fs::{self, File};
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::ops::{Deref, Range};
 use std::path::Path;
 
 use crc32fast::Hasher;
 
+use crate::disk::{self, File};
 use crate::error::{Error, ErrorKind, Result};
 
 const MAGIC: &[u8; 8] = b"cfast\r\n\x02";
@@ -24,23 +24,35 @@ const MAX_EMBEDDER_BYTES: u32 = 1024;
 /// Where sections begin: at a multiple of this.
 const ALIGNMENT: usize = 64;
 
-/// The bytes of a file, in memory or mapped, whose checksums hold.
+/// The bytes of a file, in memory or mapped.
 #[derive(Debug)]
 pub struct Container<B> {
     bytes: B,
     schema: u32,
     embedder: String,
-    sections: Vec<(Name, Range<usize>)>,
+    /// Each with its checksum.
+    sections: Vec<(Name, Range<usize>, u32)>,
 }
 
 type Name = [u8; 8];
 
 impl<B: Deref<Target = [u8]>> Container<B> {
-    /// The sections of a file of `kind`, of a schema up to `schema`.
+    /// The sections of a file of `kind`, of a schema up to `schema`, whose checksums hold.
     ///
     /// # Errors
     /// `IndexFile` where it is truncated or corrupted, is of another kind, or has a newer schema.
     pub fn parse(bytes: B, kind: &str, schema: u32) -> Result<Self> {
+        let file = Self::unverified(bytes, kind, schema)?;
+        file.verify()?;
+        Ok(file)
+    }
+
+    /// [`Container::parse`] of a file whose sections are not compared with their checksums yet: a large one can be read
+    /// meanwhile, but nothing of it used before [`Container::verify`] has found it whole.
+    ///
+    /// # Errors
+    /// `IndexFile`, as for [`Container::parse`].
+    pub fn unverified(bytes: B, kind: &str, schema: u32) -> Result<Self> {
         let mut reader = Reader { bytes: &bytes, at: 0 };
         if reader.take(8)? != MAGIC {
             return Err(broken("is no file of compound_fast"));
@@ -78,18 +90,29 @@ impl<B: Deref<Target = [u8]>> Container<B> {
             }
             let start = reader.at;
             let len = usize::try_from(len).map_err(|_| broken("is truncated"))?;
-            if crc32fast::hash(reader.take(len)?) != checksum {
-                let name = String::from_utf8_lossy(&name);
-                let context = format!("is corrupted: the checksum of {:?} does not match", name.trim_end_matches('\0'));
-                return Err(broken(&context));
-            }
-            sections.push((name, start..start + len));
+            reader.take(len)?;
+            sections.push((name, start..start + len, checksum));
         }
         if reader.at != bytes.len() {
             return Err(broken("is corrupted: bytes follow its last section"));
         }
         let embedder = String::from_utf8(embedder).map_err(|_| broken("is corrupted: its embedder is not UTF-8"))?;
         Ok(Self { schema: found_schema, embedder, sections, bytes })
+    }
+
+    /// Compares every section with its checksum.
+    ///
+    /// # Errors
+    /// `IndexFile` where one does not match.
+    pub fn verify(&self) -> Result<()> {
+        for (name, range, checksum) in &self.sections {
+            if crc32fast::hash(&self.bytes[range.clone()]) != *checksum {
+                let name = String::from_utf8_lossy(name);
+                let context = format!("is corrupted: the checksum of {:?} does not match", name.trim_end_matches('\0'));
+                return Err(broken(&context));
+            }
+        }
+        Ok(())
     }
 
     /// The bytes of a section.
@@ -105,15 +128,15 @@ impl<B: Deref<Target = [u8]>> Container<B> {
     /// # Errors
     /// `IndexFile` where the file has none of that name.
     pub fn place(&self, wanted: &str) -> Result<Range<usize>> {
-        let found = self.sections.iter().find(|(found, _)| *found == name(wanted));
+        let found = self.sections.iter().find(|(found, ..)| *found == name(wanted));
         found
-            .map(|(_, range)| range.clone())
+            .map(|(_, range, _)| range.clone())
             .ok_or_else(|| broken(&format!("is corrupted: its section {wanted:?} is missing")))
     }
 
     /// Whether the file has a section of that name.
     pub fn has(&self, wanted: &str) -> bool {
-        self.sections.iter().any(|(found, _)| *found == name(wanted))
+        self.sections.iter().any(|(found, ..)| *found == name(wanted))
     }
 
     /// The schema that it was written with.
@@ -174,12 +197,13 @@ pub fn write_stream(
         file.write_all(small_bytes)?;
         align(file, at + small_bytes.len())?;
         let (len, checksum) = {
-            let mut sink = Sink { file: BufWriter::with_capacity(1 << 18, &mut *file), len: 0, hasher: Hasher::new() };
+            let mut sink = Sink { file: BufWriter::with_capacity(1 << 18, file), len: 0, hasher: Hasher::new() };
             fill(&mut sink)?;
             sink.flush()?;
             (sink.len, sink.hasher.finalize())
         };
-        file.seek(SeekFrom::Start(0))?;
+        let mut start = file;
+        start.seek(SeekFrom::Start(0))?;
         file.write_all(&header_of(len, checksum))
     });
     written.map_err(|fault| cannot_write(path, fault))
@@ -195,7 +219,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Counts what goes through it.
 struct Sink<'a> {
-    file: BufWriter<&'a mut File>,
+    file: BufWriter<&'a File>,
     len: u64,
     hasher: Hasher,
 }
@@ -223,24 +247,18 @@ enum Readers {
 }
 
 /// Writes a file under a temporary name, syncs it, and gives it its own.
-fn appear(path: &Path, readers: Readers, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+fn appear(path: &Path, readers: Readers, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let mut temporary = path.as_os_str().to_owned();
     temporary.push(format!(".{}.tmp", std::process::id()));
     let temporary = Path::new(&temporary);
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    if readers == Readers::Owner {
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    }
-    let written = options
-        .open(temporary)
-        .and_then(|mut file| write(&mut file).and_then(|()| file.sync_all()))
-        .and_then(|()| fs::rename(temporary, path))
-        .and_then(|()| sync_folder(path));
+    let written = File::create(temporary, readers == Readers::Owner)
+        .and_then(|file| write(&file).and_then(|()| file.sync()))
+        .and_then(|()| disk::rename(temporary, path))
+        // A rename lasts once the folder is on the disk.
+        .and_then(|()| disk::sync_folder(path.parent().unwrap_or(Path::new(""))));
     if written.is_err() {
         // The fault is what matters; that a file of ours stays behind as well is not worth a second error.
-        let _ = fs::remove_file(temporary);
+        let _ = disk::remove(temporary);
     }
     written
 }
@@ -262,7 +280,7 @@ fn listed<'a>(name: &'a str, pieces: &[&[u8]]) -> Listed<'a> {
 }
 
 /// Fills a file with zeros from `at` to where a section may begin, and gives that place.
-fn align(file: &mut File, at: usize) -> io::Result<usize> {
+fn align(file: &File, at: usize) -> io::Result<usize> {
     let start = at.next_multiple_of(ALIGNMENT);
     file.write_all(&[0; ALIGNMENT][..start - at])?;
     Ok(start)
@@ -284,15 +302,6 @@ fn header(kind: &str, schema: u32, embedder: &str, sections: &[Listed<'_>]) -> V
     }
     header.extend(crc32fast::hash(&header).to_le_bytes());
     header
-}
-
-/// A rename lasts once the folder is on the disk. Windows opens no folders, and needs none of this.
-fn sync_folder(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(())
 }
 
 /// A name, padded with zeros and cut at eight bytes.

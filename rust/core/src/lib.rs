@@ -14,6 +14,8 @@ pub mod clock;
 
 pub mod heap;
 
+pub mod disk;
+
 pub mod container;
 
 pub mod request;

@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 8] = [
     &["tokens", "embed"],
     &["request"],
     &["container"],
-    &["error", "clock", "heap"],
+    &["error", "clock", "heap", "disk"],
 ];
 
 /// What the core must not depend on: it sees neither Python nor a network.

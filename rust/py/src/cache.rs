@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use compound_fast_core::cache::{Cache, CacheConfig, DiskConfig, Explanation, Guard, PutOptions, Selection};
+use compound_fast_core::cache::{
+    self, Cache, CacheConfig, DiskConfig, Explanation, Guard, Near, Observed, PutOptions, ScopeStats, Selection,
+};
 use compound_fast_core::embed::StaticEmbedder;
 use compound_fast_core::error::{Error, ErrorKind};
 use compound_fast_core::features::Analysis;
@@ -18,6 +20,7 @@ use crate::clock::PyManualClock;
 use crate::errors::OrRaise;
 use crate::fork::{self, Inside};
 use crate::gil;
+use crate::meter::{named, quantiles};
 use crate::request::PyRequest;
 
 /// The cache of the core. `compound_fast.SemanticCache` is the class to use.
@@ -145,7 +148,8 @@ impl PyCache {
     }
 
     #[pyo3(signature = (
-        *, entry_id=None, source=None, tag=None, tenant=None, namespace=None, writer=None, dry_run=false,
+        *, entry_id=None, source=None, tag=None, tenant=None, namespace=None, writer=None, near=None,
+        dry_run=false,
     ))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn invalidate(
@@ -157,9 +161,10 @@ impl PyCache {
         tenant: Option<&str>,
         namespace: Option<&str>,
         writer: Option<&str>,
+        near: Option<(String, f32)>,
         dry_run: bool,
     ) -> PyResult<u64> {
-        let selection = selected(entry_id, source, tag, tenant, namespace, writer).or_raise(py)?;
+        let selection = selected(entry_id, source, tag, tenant, namespace, writer, near).or_raise(py)?;
         gil::detached(py, || self.cache.invalidate(&selection, dry_run))?.or_raise(py)
     }
 
@@ -167,7 +172,9 @@ impl PyCache {
         gil::detached(py, || self.cache.mark_wrong(&hit.hit))?.or_raise(py)
     }
 
-    #[pyo3(signature = (start, *, entry_id=None, source=None, tag=None, tenant=None, namespace=None, writer=None))]
+    #[pyo3(signature = (
+        start, *, entry_id=None, source=None, tag=None, tenant=None, namespace=None, writer=None, near=None,
+    ))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn list(
         &self,
@@ -179,9 +186,10 @@ impl PyCache {
         tenant: Option<&str>,
         namespace: Option<&str>,
         writer: Option<&str>,
+        near: Option<(String, f32)>,
     ) -> PyResult<(Vec<PyCacheEntry>, Option<usize>)> {
-        let selection = selected(entry_id, source, tag, tenant, namespace, writer).or_raise(py)?;
-        let (page, next) = gil::detached(py, || self.cache.list(&selection, start))?;
+        let selection = selected(entry_id, source, tag, tenant, namespace, writer, near).or_raise(py)?;
+        let (page, next) = gil::detached(py, || self.cache.list(&selection, start))?.or_raise(py)?;
         Ok((page.into_iter().map(|listed| PyCacheEntry { listed }).collect(), next))
     }
 
@@ -230,16 +238,39 @@ impl PyCache {
     }
 
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let (stats, observed) = gil::detached(py, || self.cache.observed())?;
         let dict = PyDict::new(py);
-        for (name, count) in self.cache.stats().named() {
+        for (name, count) in stats.named() {
             dict.set_item(name, count)?;
         }
+        let scopes = observed.scopes().map(|(tenant, namespace, scope)| {
+            let row = scope_row(py, scope)?;
+            row.set_item("tenant", tenant)?;
+            row.set_item("namespace", namespace)?;
+            Ok(row)
+        });
+        dict.set_item("scopes", scopes.collect::<PyResult<Vec<_>>>()?)?;
+        dict.set_item("other_scopes", scope_row(py, observed.others)?)?;
+        let latency = PyDict::new(py);
+        let Observed { exact, semantic, miss, put, .. } = &observed;
+        for (name, latencies) in [("exact", exact), ("semantic", semantic), ("miss", miss), ("put", put)] {
+            latency.set_item(name, quantiles(py, latencies)?)?;
+        }
+        dict.set_item("latency_us", latency)?;
         Ok(dict)
     }
 
     fn __len__(&self) -> usize {
         self.cache.len()
     }
+}
+
+fn scope_row(py: Python<'_>, scope: ScopeStats) -> PyResult<Bound<'_, PyDict>> {
+    let ScopeStats { lookups, exact_hits, semantic_hits } = scope;
+    let misses = lookups - exact_hits - semantic_hits;
+    let counts =
+        [("lookups", lookups), ("exact_hits", exact_hits), ("semantic_hits", semantic_hits), ("misses", misses)];
+    named(py, counts)
 }
 
 /// Has a thread of its own do what is due, once in [`DUE`], until the cache is gone or has left its folder.
@@ -278,6 +309,12 @@ fn to_ms(name: &str, seconds: f64) -> Result<u64, Error> {
     }
 }
 
+/// Refuses sources or tags that name nothing, before anything is stored.
+#[pyfunction]
+pub fn check_names(py: Python<'_>, name: &str, values: Vec<String>) -> PyResult<()> {
+    cache::check_names(name, &names(values)).or_raise(py)
+}
+
 fn names(given: Vec<String>) -> Box<[Box<str>]> {
     given.into_iter().map(String::into_boxed_str).collect()
 }
@@ -289,6 +326,7 @@ fn selected(
     tenant: Option<&str>,
     namespace: Option<&str>,
     writer: Option<&str>,
+    near: Option<(String, f32)>,
 ) -> Result<Selection, Error> {
     let id = |id: &str| {
         let context = || format!("entry_id={id:?} is none: an entry's id is 32 hexadecimal digits");
@@ -301,5 +339,6 @@ fn selected(
         tenant: tenant.map(Into::into),
         namespace: namespace.map(Into::into),
         writer: writer.map(Into::into),
+        near: near.map(|(text, min_similarity)| Near { text: text.into(), min_similarity }),
     })
 }

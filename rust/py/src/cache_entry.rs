@@ -22,6 +22,17 @@ impl PyCacheHit {
         PyBytes::new(py, &self.hit.answer().response)
     }
 
+    /// Without the response.
+    pub fn __repr__(&self) -> String {
+        format!(
+            "CacheHit(kind={:?}, similarity={}, entry_id={:?}, model={:?})",
+            self.kind(),
+            self.similarity(),
+            self.entry_id(),
+            self.model()
+        )
+    }
+
     #[getter]
     fn text(&self) -> Option<String> {
         self.hit.answer().text()

@@ -92,4 +92,14 @@ impl PyDecision {
         }
         Ok(timings)
     }
+
+    /// Without the response, which may be long, and without anything of the request.
+    fn __repr__(&self) -> String {
+        let kind = self.kind();
+        match (self.route(), self.hit()) {
+            (Some(route), _) => format!("Decision(kind={kind:?}, route={})", route.__repr__()),
+            (None, Some(hit)) => format!("Decision(kind={kind:?}, hit={})", hit.__repr__()),
+            (None, None) => format!("Decision(kind={kind:?})"),
+        }
+    }
 }

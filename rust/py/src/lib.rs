@@ -22,7 +22,7 @@ mod _core {
     use super::{Bound, PyModule, PyModuleMethods, PyResult};
 
     #[pymodule_export]
-    use super::cache::PyCache;
+    use super::cache::{PyCache, check_names};
     #[pymodule_export]
     use super::cache_entry::{PyCacheEntry, PyCacheHit};
     #[pymodule_export]

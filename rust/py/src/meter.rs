@@ -1,6 +1,6 @@
 //! `Price` and `Meter`.
 
-use compound_fast_core::meter::{Price, Record, ServedFrom, Totals};
+use compound_fast_core::meter::{Latencies, Price, Record, ServedFrom, Totals};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -61,7 +61,9 @@ impl PyMeter {
         Self { totals: Mutex::new(Totals::new()) }
     }
 
-    #[pyo3(signature = (*, served_from, model, input_tokens, output_tokens, cost_nano, baseline_nano, decision_us, end_to_end_us))]
+    #[pyo3(signature = (
+        *, served_from, model, input_tokens, output_tokens, cost_nano, baseline_nano, decision_us, end_to_end_us, shared=false,
+    ))]
     #[expect(clippy::too_many_arguments, reason = "keywords in Python")]
     fn record(
         &self,
@@ -73,6 +75,7 @@ impl PyMeter {
         baseline_nano: Option<u64>,
         decision_us: f64,
         end_to_end_us: f64,
+        shared: bool,
     ) -> PyResult<()> {
         let served_from = match served_from {
             "exact" => ServedFrom::Exact,
@@ -83,6 +86,7 @@ impl PyMeter {
         };
         let record = Record {
             served_from,
+            is_shared: shared,
             model,
             input_tokens,
             output_tokens,
@@ -104,6 +108,7 @@ impl PyMeter {
             "served",
             named(py, [("exact", exact), ("semantic", semantic), ("model", model), ("failed", failed)])?,
         )?;
+        dict.set_item("shared", totals.shared)?;
         let [input, output] = totals.tokens;
         dict.set_item("tokens", named(py, [("input", input), ("output", output), ("saved", totals.tokens_saved)])?)?;
         dict.set_item("cost_nano_usd", totals.cost_nano)?;
@@ -124,15 +129,16 @@ impl PyMeter {
             models.set_item(name, row)?;
         }
         dict.set_item("models", models)?;
-        dict.set_item("decision_us", quantiles(py, totals.decision_ns(QUANTILES))?)?;
-        dict.set_item("end_to_end_us", quantiles(py, totals.end_to_end_ns(QUANTILES))?)?;
+        dict.set_item("decision_us", quantiles(py, &totals.decision)?)?;
+        dict.set_item("end_to_end_us", quantiles(py, &totals.end_to_end)?)?;
         Ok(dict)
     }
 }
 
 const QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 
-fn named<'py, const N: usize>(py: Python<'py>, counts: [(&str, u64); N]) -> PyResult<Bound<'py, PyDict>> {
+/// Counts by their names.
+pub fn named<'py, const N: usize>(py: Python<'py>, counts: [(&str, u64); N]) -> PyResult<Bound<'py, PyDict>> {
     let dict = PyDict::new(py);
     for (name, count) in counts {
         dict.set_item(name, count)?;
@@ -140,7 +146,9 @@ fn named<'py, const N: usize>(py: Python<'py>, counts: [(&str, u64); N]) -> PyRe
     Ok(dict)
 }
 
-fn quantiles(py: Python<'_>, [p50, p90, p99]: [u64; 3]) -> PyResult<Bound<'_, PyDict>> {
+/// Median, 90th and 99th percentile, in microseconds.
+pub fn quantiles<'py>(py: Python<'py>, latencies: &Latencies) -> PyResult<Bound<'py, PyDict>> {
+    let [p50, p90, p99] = latencies.quantiles(QUANTILES);
     let dict = PyDict::new(py);
     for (name, ns) in [("p50", p50), ("p90", p90), ("p99", p99)] {
         dict.set_item(name, ns as f64 / 1e3)?;

@@ -66,4 +66,10 @@ impl PyRouteDecision {
     fn expected_cost_usd(&self) -> Option<f64> {
         self.decision.expected_cost_nano.map(|nano| nano as f64 / 1e9)
     }
+
+    pub fn __repr__(&self) -> String {
+        let RouteDecision { candidates, reasons, .. } = &self.decision;
+        let cost = self.expected_cost_usd().map_or_else(|| "None".to_owned(), |usd| usd.to_string());
+        format!("RouteDecision(candidates={candidates:?}, reasons={reasons:?}, expected_cost_usd={cost})")
+    }
 }

@@ -1,13 +1,16 @@
 //! A cache that survives its process: what is written down, and how it is read back.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use super::partition::{Dropped, Large, Vector};
 use super::records::{self, Record};
-use super::state::{Dropped, Entry, Now, State};
+use super::state::{Entry, Now, State};
 use super::{Cache, CacheConfig};
 use crate::clock::Clock;
 use crate::embed::Embedder;
@@ -46,14 +49,17 @@ pub(super) struct Ticket {
     number: u64,
 }
 
-/// An entry and its vector, taken from under the lock.
-type Copied = (Arc<Entry>, Option<Vec<f32>>);
+/// An entry and its vector, or where it is, taken from under the lock.
+type Copied = (Arc<Entry>, Vector);
 
 /// A journal shorter than this is never worth a snapshot.
 const SMALL_JOURNAL: u64 = 1 << 20;
 
 /// Journals that may stand beside the newest snapshot; each start of a process leaves one.
 const MOST_JOURNALS: u64 = 8;
+
+/// How long [`Cache::tend`] links vectors that were added when the cache was opened; a fork may have to wait for it.
+const MOST_LINKING: Duration = Duration::from_millis(300);
 
 /// Entries that a snapshot takes from under the lock at a time.
 const SNAPSHOT_PAGE: usize = 64;
@@ -65,7 +71,7 @@ impl Cache {
     /// A cache with what its folder holds; an empty one where the folder is empty or not there.
     ///
     /// # Errors
-    /// As [`Cache::new`]; `CacheLocked` where another process holds the folder, `Snapshot` where a file in it is damaged or
+    /// As [`Cache::new`]; `CacheLocked` where the folder is open already, `Snapshot` where a file in it is damaged or
     /// newer than this version, `Cache` where it cannot be read or written.
     pub fn open(
         config: CacheConfig,
@@ -84,10 +90,16 @@ impl Cache {
             key = Some(snapshot.head.key);
             cache.key = FingerprintKey::new(snapshot.head.key);
             loading.is_current = snapshot.head.meaning == meaning;
+            if loading.is_current && cache.config.is_semantic {
+                cache.open_partitions(&directory, snapshot.head.generation, &mut loading)?;
+            }
+            cache.state.get_mut().store.reserve(snapshot.records()?.count());
             for payload in snapshot.records()? {
                 cache.replay(payload, &mut loading);
             }
         }
+        cache.forget_orphans(loading.indexes);
+        loading.indexes = HashMap::new();
         for &generation in &journals {
             let path = directory.journal(generation);
             let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
@@ -128,12 +140,16 @@ impl Cache {
     /// # Errors
     /// `Cache` where the disk refused; it is tried again the next time.
     pub fn tend(&self) -> Result<()> {
-        let (journal, held) = {
+        let (journal, held, large) = {
             let state = self.state.lock();
-            (state.journal.clone(), state.bytes() as u64)
+            (state.journal.clone(), state.bytes() as u64, state.large())
         };
         let Some(journal) = journal else { return Ok(()) };
         journal.sync().map_err(|fault| self.faulty(&fault))?;
+        let since = Instant::now();
+        for large in large.values() {
+            while since.elapsed() < MOST_LINKING && large.tend() {}
+        }
         let older = self.disk.lock().as_ref().map_or(0, |disk| disk.older);
         let is_long = journal.bytes() > SMALL_JOURNAL.max(held);
         if is_long || older >= MOST_JOURNALS || self.is_behind.load(Ordering::Relaxed) {
@@ -155,25 +171,32 @@ impl Cache {
             .inspect_err(|_| self.state.lock().stats.io_faults += 1)?;
         // What a failed write has lost is in memory, so it will be in the snapshot: from here on new faults count.
         self.is_behind.store(false, Ordering::Relaxed);
-        let (last, anchors) = {
+        let (last, anchors, large) = {
             let mut state = self.state.lock();
             let anchors: Vec<_> = state.anchors.iter().collect();
-            (state.journal.replace(Arc::new(journal)), anchors)
+            (state.journal.replace(Arc::new(journal)), anchors, state.large())
         };
         disk.head = head;
         disk.older += 1;
-        let written = snapshot::write(&disk.directory.snapshot(generation), &disk.head, |records| {
-            for (one, other) in anchors {
-                records.push(&records::wrong(one, other, 0))?;
-            }
-            let mut from = 0;
-            while let Some((page, next)) = self.snapshot_page(from) {
-                for (entry, vector) in page {
-                    records.push(&records::put(&entry, vector.as_deref()))?;
+        // Vectors of entries that came before the new journal are in their indexes then.
+        drop(self.adding.write());
+        let save =
+            |(partition, large): (&u128, &Arc<Large>)| large.save(&disk.directory.vectors(generation, *partition));
+        let written = large.iter().try_for_each(save).and_then(|()| {
+            snapshot::write(&disk.directory.snapshot(generation), &disk.head, |records| {
+                for (one, other) in anchors {
+                    records.push(&records::wrong(one, other, 0))?;
                 }
-                from = next;
-            }
-            Ok(())
+                let mut from = 0;
+                while let Some((page, next)) = self.snapshot_page(from) {
+                    for (entry, vector) in page {
+                        let vector = if large.contains_key(&entry.partition) { None } else { self.copied(vector) };
+                        records.push(&records::put(&entry, vector.as_deref()))?;
+                    }
+                    from = next;
+                }
+                Ok(())
+            })
         });
         if let Err(error) = written {
             self.is_behind.store(true, Ordering::Relaxed);
@@ -254,9 +277,42 @@ impl Cache {
         let slots = (from..to).filter_map(|slot| Slot::try_from(slot).ok());
         let taken = |slot: Slot| {
             let entry = state.store.get(slot)?;
-            Some((Arc::clone(entry), state.vector(slot).map(<[f32]>::to_vec)))
+            Some((Arc::clone(entry), state.vector(entry)))
         };
-        (from < to).then(|| (slots.filter_map(taken).collect(), to))
+        let page: Vec<_> = slots.filter_map(taken).collect();
+        drop(state);
+        (from < to).then_some((page, to))
+    }
+
+    fn copied(&self, vector: Vector) -> Option<Vec<f32>> {
+        match vector {
+            Vector::In(large, key) => large.vector(key).or_else(|| {
+                drop(self.adding.write()); // it may be on its way
+                large.vector(key)
+            }),
+            here => here.read(),
+        }
+    }
+
+    /// Opens the indexes that go with a snapshot.
+    fn open_partitions(&mut self, directory: &Directory, generation: u64, loading: &mut Loading) -> Result<()> {
+        let total = &self.state.get_mut().large_bytes;
+        for partition in directory.partitions(generation)? {
+            let large = Large::open(&directory.vectors(generation, partition), self.embedder.dim(), total)?;
+            loading.indexes.insert(partition, large);
+        }
+        Ok(())
+    }
+
+    /// Takes out of opened indexes what is no entry's: it went while they were written.
+    fn forget_orphans(&mut self, indexes: HashMap<u128, Arc<Large>>) {
+        let state = self.state.get_mut();
+        for (partition, large) in indexes {
+            large.keep(|key| {
+                let entry = state.slot(key).and_then(|slot| state.store.get(slot));
+                entry.is_some_and(|entry| entry.partition == partition)
+            });
+        }
     }
 
     /// Does again what a record says was done.
@@ -266,27 +322,49 @@ impl Cache {
             loading.skipped += payload.len() as u64;
             return;
         };
-        let mut dropped = Dropped::new();
+        let mut dropped = Dropped::default();
         match record {
             Record::Put(entry, vector) => {
+                if vector.is_none() && loading.indexes.contains_key(&entry.partition) && now.is_live(&entry) {
+                    self.state.get_mut().enter_indexed(*entry, &loading.indexes, &mut dropped);
+                    let max_bytes = self.config.max_bytes;
+                    self.state.get_mut().evict(max_bytes, &mut dropped);
+                    return;
+                }
                 let is_whole = vector.as_ref().is_none_or(|vector| vector.len() == self.embedder.dim());
                 let put = if loading.is_current && is_whole { Some((*entry, vector)) } else { self.rebuilt(*entry) };
                 loading.was_rebuilt |= !loading.is_current;
                 let is_semantic = self.config.is_semantic;
                 let max_bytes = self.config.max_bytes;
                 let state = self.state.get_mut();
-                if let Some((entry, vector)) = put.filter(|(entry, _)| now.is_live(entry)) {
-                    state.insert(entry, vector.as_deref().filter(|_| is_semantic), &mut dropped);
-                    state.evict(max_bytes, &mut dropped);
+                match put {
+                    Some((entry, vector)) if now.is_live(&entry) => {
+                        let vector = vector.as_deref().filter(|_| is_semantic);
+                        if let (Some((large, key)), Some(vector)) = (state.insert(entry, vector, &mut dropped), vector)
+                        {
+                            dropped.settle(); // what a record does again has the same key
+                            large.add_waiting(key, vector);
+                        }
+                        state.evict(max_bytes, &mut dropped);
+                    }
+                    // Its time is over, and it had taken the place of the one before it.
+                    Some((entry, _)) => {
+                        if let Some(slot) = state.store.find(entry.fingerprint) {
+                            state.remove(slot, &mut dropped);
+                        }
+                    }
+                    None => {}
                 }
             }
             Record::Invalidate(selection) => {
-                self.state.get_mut().take_all(&selection, &mut dropped);
+                self.state.get_mut().take_all(&selection, &*self.embedder, &mut dropped);
             }
             Record::Wrong { asked, answered, entry_id } => {
                 let state = self.state.get_mut();
                 state.anchors.add(asked, answered);
-                dropped.extend(state.store.find_id(entry_id).and_then(|slot| state.remove(slot)));
+                if let Some(slot) = state.store.find_id(entry_id) {
+                    state.remove(slot, &mut dropped);
+                }
             }
             Record::Clear => drop(self.state.get_mut().emptied(self.config.eviction)),
         }
@@ -321,11 +399,14 @@ struct Loading {
     is_current: bool,
     was_rebuilt: bool,
     skipped: u64,
+    /// Opened, and filled already.
+    indexes: HashMap<u128, Arc<Large>>,
 }
 
-/// Requests on whose reading [`meaning`] rests: slots, signs, negations, directions, persons, another language, code.
-const PROBES: [&str; 4] = [
+/// Requests on whose reading [`meaning`] rests: slots, signs, negations, directions, persons, small words, another language, code.
+const PROBES: [&str; 5] = [
     "I'm not waiting for a refund of $5 from Oslo to Bergen, order #1042 of 3 May 2024 isn't mine but yours",
+    "Was it on the desk or under it, above or behind it? Look and send it, for it is there",
     "Schalte den Dunkelmodus nicht ein, 2 - 1 < 5",
     "enable `x == y` in\n    main.rs",
     "\u{1f44d}",

@@ -8,16 +8,19 @@ use crate::clock::ManualClock;
 use crate::embed::{Embedding, StaticEmbedder};
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub(super) struct Folder(pub(super) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("compound-fast-{}-{name}", std::process::id()));
+    pub(super) fn new(name: &str) -> Self {
+        // In memory where the system has that: these tests wait for the disk some thousand times.
+        let memory = PathBuf::from("/dev/shm");
+        let path = if memory.is_dir() { memory } else { std::env::temp_dir() }
+            .join(format!("compound-fast-{}-{name}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
         Self(path)
     }
 
-    fn files(&self, start: &str) -> Vec<PathBuf> {
+    pub(super) fn files(&self, start: &str) -> Vec<PathBuf> {
         let names = fs::read_dir(&self.0).unwrap().map(|file| file.unwrap().path());
         let mut files: Vec<_> =
             names.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with(start)).collect();
@@ -32,24 +35,29 @@ impl Drop for Folder {
     }
 }
 
-fn try_open(path: &Path, config: CacheConfig, embedder: Arc<dyn Embedder>, now_ms: u64) -> Result<Cache> {
+pub(super) fn try_open(path: &Path, config: CacheConfig, embedder: Arc<dyn Embedder>, now_ms: u64) -> Result<Cache> {
     let disk = DiskConfig { path: path.to_owned(), is_sync: false, is_strict: true };
     Cache::open(config, embedder, Arc::new(ManualClock::new(now_ms)), &disk)
 }
 
-fn open(folder: &Folder) -> Cache {
+pub(super) fn try_open_as(path: &Path, is_sync: bool) -> Result<Cache> {
+    let disk = DiskConfig { path: path.to_owned(), is_sync, is_strict: true };
+    Cache::open(CacheConfig::default(), StaticEmbedder::shipped().unwrap(), Arc::new(ManualClock::new(1_000)), &disk)
+}
+
+pub(super) fn open(folder: &Folder) -> Cache {
     try_open(&folder.0, CacheConfig::default(), StaticEmbedder::shipped().unwrap(), 1_000).unwrap()
 }
 
-fn put(cache: &Cache, text: &str, options: PutOptions) -> u128 {
+pub(super) fn put(cache: &Cache, text: &str, options: PutOptions) -> u128 {
     cache.put(&ask(text), answer(text), options).unwrap().unwrap()
 }
 
-fn from(source: &str) -> PutOptions {
+pub(super) fn from(source: &str) -> PutOptions {
     PutOptions { sources: [source.into()].into(), ..PutOptions::default() }
 }
 
-fn source(name: &str) -> Selection {
+pub(super) fn source(name: &str) -> Selection {
     Selection { source: Some(name.into()), ..Selection::default() }
 }
 
@@ -129,6 +137,23 @@ fn a_folder_belongs_to_one_process_at_a_time() {
 }
 
 #[test]
+fn what_went_for_being_near_a_text_does_not_come_back() {
+    let folder = Folder::new("near");
+    let cache = open(&folder);
+    put(&cache, "cancel purchase 150351613775", PutOptions::default());
+    put(&cache, "do you ship to Iceland", PutOptions::default());
+    let near = Near { text: "please cancel my purchase".into(), min_similarity: 0.6 };
+    let selection = Selection { near: Some(near), ..Selection::default() };
+    assert_eq!(cache.invalidate(&selection, false).unwrap(), 1);
+    put(&cache, "cancel purchase 17", PutOptions::default());
+    drop(cache);
+
+    let cache = open(&folder);
+    assert!(cache.get(&ask("cancel purchase 150351613775")).is_none());
+    assert!(cache.get(&ask("do you ship to Iceland")).is_some() && cache.get(&ask("cancel purchase 17")).is_some());
+}
+
+#[test]
 fn a_snapshot_takes_the_place_of_the_files_before_it() {
     let folder = Folder::new("snapshot");
     let cache = open(&folder);
@@ -183,6 +208,30 @@ fn a_snapshot_written_beside_writers_loses_nothing() {
             assert_eq!(&*cache.get(&ask(&text)).unwrap().answer().response, text.as_bytes());
         }
         assert!(cache.get(&ask(&format!("question 4 of {writer}"))).is_none());
+    }
+}
+
+#[test]
+fn a_tenant_that_was_removed_beside_a_snapshot_does_not_come_back() {
+    let folder = Folder::new("tenant");
+    for _ in 0..10 {
+        let cache = open(&folder);
+        for number in 0..2_000 {
+            cache.put(&ask(&format!("question {number}")), answer("x"), PutOptions::default()).unwrap();
+        }
+        let tenant = Selection { tenant: Some("acme".into()), ..Selection::default() };
+        let is_done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_done.load(Ordering::Relaxed) {
+                    cache.compact().unwrap();
+                }
+            });
+            assert_eq!(cache.invalidate(&tenant, false).unwrap(), 2_000);
+            is_done.store(true, Ordering::Relaxed);
+        });
+        drop(cache);
+        assert_eq!(open(&folder).len(), 0);
     }
 }
 
@@ -244,6 +293,18 @@ fn an_expired_entry_is_not_read_back() {
 
     let embedder = StaticEmbedder::shipped().unwrap();
     assert_eq!(try_open(&folder.0, CacheConfig::default(), embedder, 1_010).unwrap().len(), 1);
+}
+
+#[test]
+fn an_answer_that_was_replaced_does_not_come_back_when_the_new_one_has_had_its_time() {
+    let folder = Folder::new("replaced");
+    let cache = open(&folder);
+    put(&cache, "question", PutOptions::default());
+    put(&cache, "question", PutOptions { ttl_ms: Some(10), ..PutOptions::default() });
+    drop(cache);
+
+    let embedder = StaticEmbedder::shipped().unwrap();
+    assert!(try_open(&folder.0, CacheConfig::default(), embedder, 1_010).unwrap().is_empty());
 }
 
 /// Another embedder: other vectors, of another length.

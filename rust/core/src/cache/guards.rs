@@ -24,6 +24,10 @@ pub enum Guard {
     Person,
     /// One waits for what the other asks for: "I'm waiting for a refund of $5", "refund $5".
     Waiting,
+    /// The two differ in a small word: "who is", "who was"; "on", "under"; "and", "or".
+    Function,
+    /// One adds an order that the other lacks: "cancel it", "cancel it and refund it".
+    Clause,
     /// Somebody said that this entry's request is another one.
     MarkedWrong,
 }
@@ -40,6 +44,8 @@ impl Guard {
             Self::Question => "question",
             Self::Person => "person",
             Self::Waiting => "waiting",
+            Self::Function => "function",
+            Self::Clause => "clause",
             Self::MarkedWrong => "marked_wrong",
         }
     }
@@ -49,7 +55,7 @@ impl Guard {
 const SHORT: usize = 8;
 
 /// Share of a text's words that the embedder has to know before its vector is trusted as it is.
-const KNOWN: f32 = 0.5;
+pub(super) const KNOWN: f32 = 0.5;
 
 /// Least similarity for a text of which the embedder knows less: then only nearly the same words are the same request.
 const UNKNOWN_FLOOR: f32 = 0.999;
@@ -89,6 +95,10 @@ pub fn refuse(one: &LexicalSignature, other: &LexicalSignature) -> Option<Guard>
         Some(Guard::Word)
     } else if one.is_waiting != other.is_waiting {
         Some(Guard::Waiting)
+    } else if one.differs_in_function(other) {
+        Some(Guard::Function)
+    } else if one.added_orders != other.added_orders {
+        Some(Guard::Clause)
     } else {
         None
     }
@@ -165,6 +175,20 @@ mod tests {
     fn other_persons_are_refused() {
         assert_eq!(refused("What is my name?", "What is your name?"), Some(Guard::Person));
         assert_eq!(refused("cancel my order", "can you cancel my order"), None);
+    }
+
+    #[test]
+    fn a_small_word_that_differs_is_refused() {
+        assert_eq!(refused("Who is the CEO of Apple?", "Who was the CEO of Apple?"), Some(Guard::Function));
+        assert_eq!(refused("Is the key on the table?", "Is the key under the table?"), Some(Guard::Function));
+        assert_eq!(refused("the red and the blue one", "the red or the blue one"), Some(Guard::Function));
+        assert_eq!(refused("Who is the CEO of Apple?", "who's the CEO of Apple"), None);
+    }
+
+    #[test]
+    fn an_order_that_only_one_adds_is_refused() {
+        assert_eq!(refused("cancel order 10423", "cancel order 10423 and refund it"), Some(Guard::Clause));
+        assert_eq!(refused("cancel order 10423 and refund it", "please cancel order 10423 and refund it"), None);
     }
 
     #[test]

@@ -114,11 +114,39 @@ fn a_walk_gives_every_entry_that_stays_once() {
 
     let (mut seen, mut from) = (std::collections::HashSet::new(), Some(0));
     while let Some(start) = from {
-        let (page, next) = cache.list(&all, start);
+        let (page, next) = cache.list(&all, start).unwrap();
         assert!(page.iter().all(|listed| seen.insert(listed.entry.id)));
         cache.put(&ask(&format!("another {start}")), answer("x"), PutOptions::default()).unwrap();
         from = next;
     }
 
     assert_eq!(seen.len(), 1_500);
+}
+
+fn near(text: &str, min_similarity: f32) -> Selection {
+    Selection { near: Some(Near { text: text.into(), min_similarity }), ..Selection::default() }
+}
+
+#[test]
+fn what_is_near_a_text_goes_whatever_its_scope_and_slots() {
+    let cache = cache();
+    cache.put(&ask_as("a", "cancel purchase 150351613775"), answer("1"), PutOptions::default()).unwrap();
+    cache.put(&ask_as("b", "please cancel purchase 17"), answer("2"), PutOptions::default()).unwrap();
+    cache.put(&ask_as("b", "do you ship to Iceland"), answer("3"), PutOptions::default()).unwrap();
+
+    let of_b = Selection { tenant: Some("b".into()), ..near("cancel my purchase", 0.6) };
+    assert_eq!(cache.invalidate(&of_b, true).unwrap(), 1);
+    assert_eq!(cache.invalidate(&near("cancel my purchase", 0.6), true).unwrap(), 2);
+    assert_eq!(cache.list(&near("cancel my purchase", 0.6), 0).unwrap().0.len(), 2);
+    assert_eq!(cache.invalidate(&near("cancel my purchase", 1.0), false).unwrap(), 0);
+    assert_eq!(cache.invalidate(&near("cancel my purchase", 0.6), false).unwrap(), 2);
+    assert!(cache.get(&ask_as("b", "do you ship to Iceland")).is_some());
+}
+
+#[test]
+fn a_text_that_nothing_can_be_near_to_is_refused() {
+    let (exact_only, _) = cache_with(CacheConfig { is_semantic: false, ..CacheConfig::default() });
+
+    assert!(cache().invalidate(&near("\u{1f44d}", 0.6), true).is_err());
+    assert!(exact_only.invalidate(&near("cancel my purchase", 0.6), true).is_err());
 }

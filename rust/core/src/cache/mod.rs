@@ -10,6 +10,8 @@ mod durable;
 mod found;
 mod guards;
 mod invalidate;
+mod observed;
+mod partition;
 mod quotas;
 mod records;
 mod select;
@@ -18,8 +20,9 @@ mod stats;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 pub use self::config::{CacheConfig, PutOptions};
 use self::durable::Disk;
@@ -27,23 +30,25 @@ pub use self::durable::DiskConfig;
 pub use self::found::{Candidate, Explanation, Hit, HitKind};
 pub use self::guards::Guard;
 pub use self::invalidate::Listed;
+pub use self::observed::{MOST_SCOPES, Observed, ScopeStats};
+use self::partition::{Dropped, Partition};
 use self::quotas::Quotas;
-pub use self::select::Selection;
+pub use self::select::{Near, Selection, check_names};
 pub use self::state::Entry;
-use self::state::{Dropped, Now, Probe, State};
+use self::state::{Now, Probe, State};
 pub use self::stats::CacheStats;
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Analysis, LexicalSignature};
-use crate::index::FlatIndex;
-use crate::request::FingerprintKey;
+use crate::request::{FingerprintKey, Request};
 use crate::store::{Answer, Origin};
 
 /// A body that is longer than this is not kept with its entry.
 const KEPT_REQUEST_BYTES: usize = 16 << 10;
 
-/// A cache of answers. Shared between threads; one lock, which is never held while a text is read or embedded.
+/// A cache of answers. Shared between threads; one lock, which is never held while a text is read or embedded, or a large
+/// partition searched or changed.
 #[derive(Debug)]
 pub struct Cache {
     config: CacheConfig,
@@ -51,6 +56,8 @@ pub struct Cache {
     embedder: Arc<dyn Embedder>,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Shared by those whose entry is held and whose vector is on its way into a large partition.
+    adding: RwLock<()>,
     entries_made: AtomicU64,
     /// The folder that it is kept in; held while a snapshot is written, and taken before the state's lock.
     disk: Mutex<Option<Disk>>,
@@ -76,6 +83,7 @@ impl Cache {
             embedder,
             clock,
             state: Mutex::new(state),
+            adding: RwLock::default(),
             entries_made: AtomicU64::new(0),
             disk: Mutex::default(),
             is_durable: AtomicBool::new(false),
@@ -95,35 +103,35 @@ impl Cache {
 
     /// [`Cache::get`], where answers older than `max_age_ms` are not served (and stay).
     pub fn get_fresh(&self, analysis: &Analysis, max_age_ms: Option<u64>) -> Option<Hit> {
+        let started = Instant::now();
         let now = self.now(max_age_ms);
-        let mut dropped = Dropped::new();
+        let mut dropped = Dropped::default();
         let scope = self.key.scope(analysis.request());
         let fingerprint = self.key.exact(scope, analysis.request());
         {
             let mut state = self.state.lock();
             state.stats.lookups += 1;
-            if let Some(hit) = state.exact(fingerprint, now, &mut dropped) {
-                state.stats.exact_hits += 1;
-                return Some(hit);
-            }
-            if !self.may_compare(analysis) {
-                return None;
+            let hit = state.exact(fingerprint, now, &mut dropped);
+            if hit.is_some() || !self.may_compare(analysis) {
+                state.looked_up(analysis.request(), hit.as_ref(), started);
+                return hit;
             }
         }
         let probe = self.probe(analysis, scope, fingerprint);
         let mut state = self.state.lock();
-        for (slot, candidate) in state.candidates(&probe, now, &mut dropped) {
+        for (slot, candidate) in Self::candidates(&mut state, &probe, now, &mut dropped) {
             if let Some(guard) = candidate.refused_by {
                 state.stats.count_refusal(guard);
                 continue;
             }
             let hit = state.hit(slot, HitKind::Semantic, fingerprint, candidate.similarity, now);
             if let Some(hit) = hit {
-                state.stats.semantic_hits += 1;
+                state.looked_up(analysis.request(), Some(&hit), started);
                 state.store.touch(slot);
                 return Some(Hit { threshold: Some(probe.threshold), ..hit });
             }
         }
+        state.looked_up(analysis.request(), None, started);
         None
     }
 
@@ -132,10 +140,11 @@ impl Cache {
     pub fn get_again(&self, analysis: &Analysis, max_age_ms: Option<u64>) -> Option<Hit> {
         let now = self.now(max_age_ms);
         let fingerprint = self.fingerprint(analysis);
-        let mut dropped = Dropped::new();
+        let mut dropped = Dropped::default();
         let mut state = self.state.lock();
         let hit = state.exact(fingerprint, now, &mut dropped)?;
-        state.stats.exact_hits += 1;
+        state.stats.count_hit(hit.kind, hit.answer());
+        state.observed.found_after_all(analysis.request().tenant(), analysis.request().namespace());
         Some(hit)
     }
 
@@ -159,8 +168,8 @@ impl Cache {
             return Explanation { hit: exact, candidates: Vec::new(), threshold, is_semantic };
         }
         let probe = self.probe(analysis, scope, fingerprint);
-        let state = self.state.lock();
-        let found = state.neighbours(&probe, -1.0, now);
+        let mut state = self.state.lock();
+        let found = Self::neighbours(&mut state, &probe, -1.0, now);
         let serves = |candidate: &Candidate| candidate.refused_by.is_none() && candidate.similarity >= probe.threshold;
         let hit = found
             .iter()
@@ -179,8 +188,9 @@ impl Cache {
     /// # Errors
     /// `Config` where a source or a tag is no name; `Cache` where the disk refused and the cache is strict.
     pub fn put(&self, analysis: &Analysis, answer: Answer, options: PutOptions) -> Result<Option<u128>> {
-        select::check_names("sources", &options.sources)?;
-        select::check_names("tags", &options.tags)?;
+        let started = Instant::now();
+        check_names("sources", &options.sources)?;
+        check_names("tags", &options.tags)?;
         let now_ms = self.clock.now_ms();
         let request = analysis.request();
         let scope = self.key.scope(request);
@@ -209,7 +219,7 @@ impl Cache {
                 .or_else(|| self.ttl_ms(analysis, id))
                 .map_or(u64::MAX, |ttl_ms| born_ms.saturating_add(ttl_ms)),
         };
-        let row = 2 * self.embedder.dim() * size_of::<f32>() + size_of::<FlatIndex>();
+        let row = 2 * self.embedder.dim() * size_of::<f32>() + size_of::<Partition>();
         let is_too_large = entry.heap_bytes() + row > self.config.max_bytes;
         if is_too_large || now_ms >= entry.expires_ms {
             self.state.lock().stats.too_large += u64::from(is_too_large);
@@ -217,9 +227,10 @@ impl Cache {
         }
         let vector = probe.as_ref().map(|probe| &probe.vector[..]);
         let record = self.is_durable.load(Ordering::Relaxed).then(|| records::put(&entry, vector));
-        let mut dropped = Dropped::new();
+        let mut dropped = Dropped::default();
+        let adding = self.adding.read();
         let mut state = self.state.lock();
-        state.insert(entry, vector, &mut dropped);
+        let added = state.insert(entry, vector, &mut dropped);
         state.stats.stored += 1;
         if let Some(share) = self.config.tenant_share {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a number of bytes")]
@@ -228,7 +239,17 @@ impl Cache {
         }
         state.evict(self.config.max_bytes, &mut dropped);
         let ticket = record.and_then(|record| state.log(&record));
+        state.observed.put.record(elapsed_ns(started));
         drop(state); // before the evicted entries are
+        if let (Some((large, key)), Some(vector)) = (added, vector) {
+            large.add(key, vector);
+            let mut state = self.state.lock();
+            if state.slot(key).is_none() {
+                dropped.vectors.push((large, key)); // the entry went meanwhile
+            }
+            state.evict(self.config.max_bytes, &mut dropped);
+        }
+        drop(adding);
         self.commit(ticket)?;
         Ok(Some(id))
     }
@@ -265,7 +286,16 @@ impl Cache {
 
     /// Counters since the cache was made, and what it holds now.
     pub fn stats(&self) -> CacheStats {
+        self.stats_of(&self.state.lock())
+    }
+
+    /// [`Cache::stats`], and who asked and how long it took, of the same moment.
+    pub fn observed(&self) -> (CacheStats, Observed) {
         let state = self.state.lock();
+        (self.stats_of(&state), state.observed.clone())
+    }
+
+    fn stats_of(&self, state: &State) -> CacheStats {
         CacheStats {
             entries: state.store.len() as u64,
             bytes: state.bytes() as u64,
@@ -323,6 +353,21 @@ impl Cache {
     }
 }
 
+impl State {
+    fn looked_up(&mut self, request: &Request, found: Option<&Hit>, started: Instant) {
+        if let Some(hit) = found {
+            self.stats.count_hit(hit.kind, hit.answer());
+        }
+        let kind = found.map(|hit| hit.kind);
+        self.observed.looked_up(request.tenant(), request.namespace(), kind, elapsed_ns(started));
+    }
+}
+
+/// Wall time and not that of the cache's clock, which stands still in tests and replays.
+fn elapsed_ns(started: Instant) -> u64 {
+    u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+}
+
 fn random_key() -> Result<[u8; 16]> {
     let mut key = [0; 16];
     getrandom::fill(&mut key)
@@ -334,5 +379,11 @@ fn random_key() -> Result<[u8; 16]> {
 mod durable_tests;
 #[cfg(test)]
 mod invalidate_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod partition_tests;
+#[cfg(test)]
+mod power_cut_tests;
 #[cfg(test)]
 mod tests;

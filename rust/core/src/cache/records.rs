@@ -1,6 +1,6 @@
 //! What a cache writes down: each change as one record, in journal and snapshot alike.
 
-use super::select::Selection;
+use super::select::{Near, Selection};
 use super::state::Entry;
 use crate::features::LexicalSignature;
 use crate::store::codec::{Reader, Writer};
@@ -42,12 +42,16 @@ pub(super) fn put(entry: &Entry, vector: Option<&[f32]>) -> Vec<u8> {
 }
 
 pub(super) fn invalidate(selection: &Selection) -> Vec<u8> {
-    let Selection { entry_id, source, tag, tenant, namespace, writer: stored_by } = selection;
+    let Selection { entry_id, source, tag, tenant, namespace, writer: stored_by, near } = selection;
     let mut writer = Writer::default();
-    writer.u8(2);
+    writer.u8(if near.is_some() { 5 } else { 2 });
     writer.option(*entry_id, Writer::u128);
     for text in [source, tag, tenant, namespace, stored_by] {
         writer.option(text.as_ref(), |writer, text| writer.bytes(text.as_bytes()));
+    }
+    if let Some(Near { text, min_similarity }) = near {
+        writer.bytes(text.as_bytes());
+        writer.u32(min_similarity.to_bits());
     }
     writer.0
 }
@@ -77,13 +81,18 @@ pub(super) fn read(payload: &[u8]) -> Option<Record> {
             let entry = Entry { id, fingerprint, partition, signature, answer, origin, born_ms, expires_ms };
             Record::Put(Box::new(entry), reader.option(Reader::vector)?)
         }
-        2 => Record::Invalidate(Selection {
+        kind @ (2 | 5) => Record::Invalidate(Selection {
             entry_id: reader.option(Reader::u128)?,
             source: reader.option(Reader::text)?,
             tag: reader.option(Reader::text)?,
             tenant: reader.option(Reader::text)?,
             namespace: reader.option(Reader::text)?,
             writer: reader.option(Reader::text)?,
+            near: if kind == 5 {
+                Some(Near { text: reader.text()?, min_similarity: f32::from_bits(reader.u32()?) })
+            } else {
+                None
+            },
         }),
         3 => Record::Wrong { asked: reader.u128()?, answered: reader.u128()?, entry_id: reader.u128()? },
         4 => Record::Clear,
@@ -105,6 +114,8 @@ fn signature(writer: &mut Writer, signature: &LexicalSignature) {
         arrangement,
         stems,
         persons,
+        functions,
+        added_orders,
     } = signature;
     writer.u8(u8::from(*is_negated) | u8::from(*is_waiting) << 1 | asks << 2);
     writer.u128(*antonym_sides);
@@ -117,6 +128,7 @@ fn signature(writer: &mut Writer, signature: &LexicalSignature) {
         writer.u32(*stem);
     }
     writer.u32(*persons);
+    writer.u32(u32::from(*functions) << 8 | u32::from(*added_orders));
 }
 
 fn read_signature(reader: &mut Reader<'_>) -> Option<LexicalSignature> {
@@ -131,6 +143,7 @@ fn read_signature(reader: &mut Reader<'_>) -> Option<LexicalSignature> {
     for stem in &mut stems {
         *stem = reader.u32()?;
     }
+    let (persons, small) = (reader.u32()?, reader.u32()?);
     Some(LexicalSignature {
         is_negated: flags & 1 != 0,
         is_waiting: flags & 2 != 0,
@@ -140,7 +153,9 @@ fn read_signature(reader: &mut Reader<'_>) -> Option<LexicalSignature> {
         content,
         arrangement,
         stems,
-        persons: reader.u32()?,
+        persons,
+        functions: u16::try_from(small >> 8).ok()?,
+        added_orders: (small & 255) as u8,
     })
 }
 
@@ -180,10 +195,12 @@ mod tests {
     #[test]
     fn what_is_written_is_read_and_nothing_shorter_or_longer() {
         let selection = Selection { entry_id: Some(9), source: Some("a@*".into()), ..Selection::default() };
+        let near = Selection { near: Some(Near { text: "x".into(), min_similarity: 0.5 }), ..selection.clone() };
         for (bytes, record) in [
             (put(&entry(), Some(&[0.5, -1.0])), Record::Put(Box::new(entry()), Some(vec![0.5, -1.0]))),
             (put(&entry(), None), Record::Put(Box::new(entry()), None)),
             (invalidate(&selection), Record::Invalidate(selection.clone())),
+            (invalidate(&near), Record::Invalidate(near.clone())),
             (wrong(1, 2, 3), Record::Wrong { asked: 1, answered: 2, entry_id: 3 }),
             (clear(), Record::Clear),
         ] {

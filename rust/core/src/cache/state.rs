@@ -2,17 +2,19 @@
 
 use std::hash::RandomState;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hashbrown::HashMap;
 
 use super::anchors::Anchors;
 use super::found::{Candidate, Hit, HitKind};
 use super::guards::{self, Guard};
+use super::observed::Observed;
+use super::partition::{Dropped, Large, Partition};
 use super::quotas::Quotas;
 use super::stats::CacheStats;
 use crate::features::LexicalSignature;
-use crate::heap;
-use crate::index::{FlatIndex, Neighbour};
+use crate::index::Neighbour;
 use crate::store::eviction::Policy;
 use crate::store::journal::Journal;
 use crate::store::{self, Slot};
@@ -21,29 +23,23 @@ use crate::store::{self, Slot};
 pub type Entry = store::Entry<LexicalSignature>;
 pub(super) type Store = store::Store<LexicalSignature>;
 
-/// Entries that have left the store; their owner drops them after the lock.
-pub(super) type Dropped = Vec<Arc<Entry>>;
-
-/// How many neighbours are looked at before the semantic tier gives up: a refused one lets the next one through.
-const CANDIDATES: usize = 4;
-
 /// How far the clock may step back. An entry that seems to be born later than that is dropped: nobody knows its age.
 const SKEW_MS: u64 = 5_000;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) store: Store,
-    /// One index for each (scope, literals); its ids are store slots.
-    pub(super) partitions: HashMap<u128, FlatIndex, RandomState>,
-    /// In which row of its partition's index the vector of each slot stands.
-    pub(super) rows: Vec<u32>,
-    pub(super) index_bytes: usize,
+    /// The vectors of each (scope, literals).
+    pub(super) partitions: HashMap<u128, Partition, RandomState>,
+    pub(super) small_bytes: usize,
+    pub(super) large_bytes: Arc<AtomicUsize>,
     pub(super) anchors: Anchors,
     /// What each tenant holds, where that is bounded.
     pub(super) quotas: Option<Quotas>,
     /// Where changes are written down, if anywhere.
     pub(super) journal: Option<Arc<Journal>>,
     pub(super) stats: CacheStats,
+    pub(super) observed: Observed,
 }
 
 /// What the semantic tier compares of a request.
@@ -80,9 +76,9 @@ impl State {
 
     pub(super) fn bytes(&self) -> usize {
         self.store.bytes()
-            + self.index_bytes
+            + self.small_bytes
+            + self.large_bytes.load(Ordering::Relaxed)
             + self.partitions.allocation_size()
-            + heap::vector(&self.rows)
             + self.anchors.bytes()
             + self.quotas.as_ref().map_or(0, Quotas::bytes)
     }
@@ -109,23 +105,12 @@ impl State {
         }
     }
 
-    /// The nearest live entries of the probe's partition, each with the guard that refuses it.
-    pub(super) fn neighbours(&self, probe: &Probe, floor: f32, now: Now) -> Vec<(Slot, Candidate)> {
-        self.judged(probe, self.nearest(probe, floor), now)
-    }
-
-    /// The nearest rows of the probe's partition, expired ones among them.
-    fn nearest(&self, probe: &Probe, floor: f32) -> Vec<Neighbour> {
-        let Some(index) = self.partitions.get(&probe.partition) else { return Vec::new() };
-        // A vector without direction (no word that the embedder knows) has no neighbours.
-        index.search(&probe.vector, CANDIDATES, floor).unwrap_or_default()
-    }
-
     /// The live ones of rows found, each with the guard that refuses it.
-    fn judged(&self, probe: &Probe, found: Vec<Neighbour>, now: Now) -> Vec<(Slot, Candidate)> {
+    pub(super) fn judged(&self, probe: &Probe, found: Vec<Neighbour>, now: Now) -> Vec<(Slot, Candidate)> {
         let with_entry = |neighbour: Neighbour| {
-            let slot = Slot::try_from(neighbour.id).ok()?;
-            let entry = self.store.get(slot).filter(|entry| now.is_live(entry))?;
+            let slot = self.slot(neighbour.id)?;
+            let is_meant = |entry: &&Arc<Entry>| entry.partition == probe.partition && now.is_live(entry);
+            let entry = self.store.get(slot).filter(is_meant)?;
             let is_marked = self.anchors.refuse(probe.fingerprint, entry.fingerprint);
             let candidate = Candidate {
                 entry_id: entry.id,
@@ -139,95 +124,57 @@ impl State {
         found.into_iter().filter_map(with_entry).collect()
     }
 
-    /// [`State::neighbours`], after the expired ones among them have been removed.
-    pub(super) fn candidates(&mut self, probe: &Probe, now: Now, dropped: &mut Dropped) -> Vec<(Slot, Candidate)> {
-        loop {
-            let found = self.nearest(probe, probe.threshold);
-            let expired: Vec<Slot> = found
-                .iter()
-                .filter_map(|neighbour| Slot::try_from(neighbour.id).ok())
-                .filter(|&slot| !self.is_live(slot, now))
-                .collect();
-            if expired.is_empty() {
-                return self.judged(probe, found, now);
-            }
-            for slot in expired {
-                self.expire(slot, dropped);
-            }
+    /// Puts an entry in, in place of another one of its fingerprint, with the vector that it is compared by. Where that
+    /// belongs into a large partition, gives it back with its key: to be put in by [`Large::add`] after the lock.
+    pub(super) fn insert(
+        &mut self,
+        mut entry: Entry,
+        vector: Option<&[f32]>,
+        dropped: &mut Dropped,
+    ) -> Option<(Arc<Large>, u64)> {
+        if let Some(slot) = self.store.find(entry.fingerprint) {
+            self.remove(slot, dropped);
         }
+        // A vector of zeros (no word that the embedder knows) has no neighbours.
+        let vector = vector.filter(|vector| vector.iter().any(|&value| value != 0.0) && self.is_free(entry.key()));
+        if vector.is_none() {
+            entry.partition = 0;
+        }
+        let (key, partition) = (entry.key(), entry.partition);
+        self.enter(entry);
+        self.add_vector(key, partition, vector?)
     }
 
-    /// Puts an entry in, in place of another one of its fingerprint, with the vector that it is compared by.
-    pub(super) fn insert(&mut self, entry: Entry, vector: Option<&[f32]>, dropped: &mut Dropped) {
-        if let Some(slot) = self.store.find(entry.fingerprint) {
-            dropped.extend(self.remove(slot));
-        }
-        let partition = entry.partition;
+    /// Puts in an entry whose vector is where it belongs already, or which has none.
+    pub(super) fn enter(&mut self, entry: Entry) {
         let slot = self.store.insert(entry);
         if let (Some(quotas), Some(entry)) = (&mut self.quotas, self.store.get(slot)) {
             quotas.add(slot, entry, quota_bytes(entry));
         }
-        if let Some(vector) = vector {
-            self.add_vector(slot, partition, vector);
-        }
-    }
-
-    fn add_vector(&mut self, slot: Slot, partition: u128, vector: &[f32]) {
-        let index = self.partitions.entry(partition).or_insert_with(|| FlatIndex::new(vector.len()));
-        let before = index.bytes();
-        if let Ok(row) = index.push(u64::from(slot), vector) {
-            self.index_bytes += index.bytes() - before;
-            self.set_row(slot, row);
-        } else if index.is_empty() {
-            self.partitions.remove(&partition);
-        }
-    }
-
-    /// The vector of the entry in a slot, at unit length.
-    pub(super) fn vector(&self, slot: Slot) -> Option<&[f32]> {
-        let row = *self.rows.get(slot as usize)?;
-        self.partitions.get(&self.store.get(slot)?.partition)?.row(row as usize)
-    }
-
-    fn set_row(&mut self, slot: Slot, row: usize) {
-        if self.rows.len() <= slot as usize {
-            self.rows.resize(slot as usize + 1, u32::MAX);
-        }
-        self.rows[slot as usize] = u32::try_from(row).unwrap_or(u32::MAX);
     }
 
     pub(super) fn expire(&mut self, slot: Slot, dropped: &mut Dropped) {
-        dropped.extend(self.remove(slot));
+        self.remove(slot, dropped);
         self.stats.expired += 1;
     }
 
-    pub(super) fn remove(&mut self, slot: Slot) -> Option<Arc<Entry>> {
-        let entry = self.store.remove(slot)?;
+    /// Takes an entry out; false where there is none.
+    pub(super) fn remove(&mut self, slot: Slot, dropped: &mut Dropped) -> bool {
+        let Some(entry) = self.store.remove(slot) else { return false };
         if let Some(quotas) = &mut self.quotas {
             quotas.remove(&entry, quota_bytes(&entry), &self.store);
         }
-        // An entry without a vector, or with one that has no direction, has no row.
-        let row = self.rows.get_mut(slot as usize).map_or(u32::MAX, |row| std::mem::replace(row, u32::MAX));
-        if let Some(index) = self.partitions.get_mut(&entry.partition).filter(|_| row != u32::MAX) {
-            let before = index.bytes();
-            let moved = index.swap_remove(row as usize);
-            self.index_bytes -= before - index.bytes();
-            if index.is_empty() {
-                self.index_bytes -= index.bytes();
-                self.partitions.remove(&entry.partition);
-            }
-            if let Some(moved) = moved.and_then(|id| Slot::try_from(id).ok()) {
-                self.set_row(moved, row as usize);
-            }
-        }
-        Some(entry)
+        self.remove_vector(&entry, dropped);
+        dropped.entries.push(entry);
+        true
     }
 
     /// Lets go of every entry, and gives what held them. What was marked stays.
     pub(super) fn emptied(&mut self, policy: Policy) -> Self {
         let (anchors, journal) = (std::mem::take(&mut self.anchors), self.journal.take());
         let quotas = self.quotas.as_ref().map(|_| Quotas::default());
-        let fresh = Self { anchors, journal, quotas, stats: self.stats, ..Self::new(policy) };
+        let observed = std::mem::take(&mut self.observed);
+        let fresh = Self { anchors, journal, quotas, stats: self.stats, observed, ..Self::new(policy) };
         std::mem::replace(self, fresh)
     }
 
@@ -237,7 +184,7 @@ impl State {
             let Some(oldest) = self.quotas.as_mut().and_then(|quotas| quotas.oldest(tenant, &self.store)) else {
                 break;
             };
-            dropped.extend(self.remove(oldest));
+            self.remove(oldest, dropped);
             self.stats.evicted += 1;
         }
     }
@@ -246,13 +193,16 @@ impl State {
     pub(super) fn evict(&mut self, max_bytes: usize, dropped: &mut Dropped) {
         while self.bytes() > max_bytes {
             let Some(victim) = self.store.victim() else { break };
-            dropped.extend(self.remove(victim));
+            self.remove(victim, dropped);
             self.stats.evicted += 1;
         }
     }
 }
 
+/// What a vector takes, about: 400 bytes in a partition of some hundreds, 600 in a larger one.
+const VECTOR_BYTES: usize = 640;
+
 /// What an entry counts for its tenant: itself, and the vector that it is compared by.
 fn quota_bytes(entry: &Entry) -> usize {
-    entry.heap_bytes() + if entry.partition == 0 { 0 } else { 1024 }
+    entry.heap_bytes() + if entry.partition == 0 { 0 } else { VECTOR_BYTES }
 }

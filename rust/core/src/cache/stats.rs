@@ -1,6 +1,7 @@
 //! Counters of a cache, from one place.
 
-use super::Guard;
+use super::{Guard, HitKind};
+use crate::store::Answer;
 
 /// What a cache has done since it was made, and what it holds now.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,10 @@ pub struct CacheStats {
     pub refused_person: u64,
     /// Neighbours refused because one asks for what the other waits for.
     pub refused_waiting: u64,
+    /// Neighbours refused for a small word: tense, place, "and" or "or".
+    pub refused_function: u64,
+    /// Neighbours refused because one adds an order.
+    pub refused_clause: u64,
     /// Neighbours refused because a hit on them was marked wrong.
     pub refused_marked_wrong: u64,
     /// Hits marked wrong.
@@ -49,6 +54,14 @@ pub struct CacheStats {
     pub io_faults: u64,
     /// Bytes of the journal that were no record when it was read: a write cut short by a crash, or damage.
     pub journal_bytes_skipped: u64,
+    /// What the answers served had cost, where that is known, in nano-dollars.
+    pub saved_nano_usd: u64,
+    /// Hits on answers of which nobody said what they had cost.
+    pub unpriced_hits: u64,
+    /// Tokens, read and written, that the answers served had taken, where that is known.
+    pub tokens_saved: u64,
+    /// Hits on answers of which nobody said how many tokens they had taken.
+    pub uncounted_hits: u64,
     /// Entries held.
     pub entries: u64,
     /// Bytes held.
@@ -58,6 +71,21 @@ pub struct CacheStats {
 }
 
 impl CacheStats {
+    /// Notes a hit and what it saved.
+    pub(super) fn count_hit(&mut self, kind: HitKind, answer: &Answer) {
+        match kind {
+            HitKind::Exact => self.exact_hits += 1,
+            HitKind::Semantic => self.semantic_hits += 1,
+        }
+        match answer.cost_nano_usd {
+            Some(cost) => self.saved_nano_usd = self.saved_nano_usd.saturating_add(cost),
+            None => self.unpriced_hits += 1,
+        }
+        let tokens = u64::from(answer.input_tokens) + u64::from(answer.output_tokens);
+        self.tokens_saved += tokens;
+        self.uncounted_hits += u64::from(tokens == 0);
+    }
+
     /// Notes that a guard refused a neighbour.
     pub fn count_refusal(&mut self, guard: Guard) {
         match guard {
@@ -69,12 +97,14 @@ impl CacheStats {
             Guard::Question => self.refused_question += 1,
             Guard::Person => self.refused_person += 1,
             Guard::Waiting => self.refused_waiting += 1,
+            Guard::Function => self.refused_function += 1,
+            Guard::Clause => self.refused_clause += 1,
             Guard::MarkedWrong => self.refused_marked_wrong += 1,
         }
     }
 
     /// Every counter with its name, misses included.
-    pub fn named(&self) -> [(&'static str, u64); 26] {
+    pub fn named(&self) -> [(&'static str, u64); 32] {
         [
             ("lookups", self.lookups),
             ("exact_hits", self.exact_hits),
@@ -88,6 +118,8 @@ impl CacheStats {
             ("refused_question", self.refused_question),
             ("refused_person", self.refused_person),
             ("refused_waiting", self.refused_waiting),
+            ("refused_function", self.refused_function),
+            ("refused_clause", self.refused_clause),
             ("refused_marked_wrong", self.refused_marked_wrong),
             ("marked_wrong", self.marked_wrong),
             ("invalidated", self.invalidated),
@@ -99,6 +131,10 @@ impl CacheStats {
             ("snapshots", self.snapshots),
             ("io_faults", self.io_faults),
             ("journal_bytes_skipped", self.journal_bytes_skipped),
+            ("saved_nano_usd", self.saved_nano_usd),
+            ("unpriced_hits", self.unpriced_hits),
+            ("tokens_saved", self.tokens_saved),
+            ("uncounted_hits", self.uncounted_hits),
             ("entries", self.entries),
             ("bytes", self.bytes),
             ("max_bytes", self.max_bytes),

@@ -59,6 +59,8 @@ pub mod flag {
     pub const PERSON: u32 = 1 << 24;
     /// Softens a request: "can you", "could you".
     pub const MODAL: u32 = 1 << 25;
+    /// Says when or where, or joins clauses.
+    pub const FUNCTION: u32 = 1 << 26;
     /// No word: a number, a sign, an address, a name.
     pub const OTHER: u32 = 1 << 31;
     /// A word that may begin or be a slot.
@@ -150,6 +152,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
         (include_str!("lexicon/waiting.txt"), flag::WAITING),
         (include_str!("lexicon/persons.txt"), flag::PERSON),
         (include_str!("lexicon/modals.txt"), flag::MODAL),
+        (include_str!("lexicon/functions.txt"), flag::FUNCTION),
     ] {
         for line in lines(list) {
             let (word, value) = line.split_once(' ').unwrap_or((line, ""));

@@ -79,6 +79,12 @@ pub struct Query {
     pub values: Vec<f32>,
     /// The same in eight bits, for the scan.
     pub codes: Vec<i8>,
+    /// The same in sixteen bits, for a comparison that leaves nearly nothing in doubt: as fine as the product with a row
+    /// fits 32.
+    fine: Vec<i16>,
+    fine_unit: f32,
+    /// What `fine` leaves out changes no cosine by more.
+    fine_error: f32,
     /// A score is `(similarity + shift) / unit`.
     unit: f32,
     shift: f32,
@@ -219,15 +225,21 @@ impl Codec {
     pub fn query(&self, vector: &[f32], what: impl Display) -> Result<Query> {
         let values = self.rotated(vector, what)?;
         let largest = values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
-        let step = largest / 127.0;
+        let unit = largest / 127.0;
         #[expect(clippy::cast_possible_truncation, reason = "from -127 to 127")]
-        let codes: Vec<i8> = values.iter().map(|value| (value / step + ROUND - ROUND) as i8).collect();
+        let codes: Vec<i8> = values.iter().map(|value| (value / unit + ROUND - ROUND) as i8).collect();
         let sum: i32 = codes.iter().map(|&code| i32::from(code)).sum();
-        let residual =
-            values.iter().zip(&codes).map(|(value, &code)| (value - f32::from(code) * step).powi(2)).sum::<f32>();
-        let unit = step * STEP / (values.len() as f32).sqrt();
+        let residual = residual(&values, &codes, unit);
+        let root = (values.len() as f32).sqrt();
+        // The length of a row is `UNITS / STEP * root`, or a little more.
+        let fine_unit = (largest / 32_767.0).max(1.1 * UNITS / STEP * root / 2_147_483_648.0);
+        #[expect(clippy::cast_possible_truncation, reason = "from -32767 to 32767")]
+        let fine: Vec<i16> = values.iter().map(|value| (value / fine_unit + ROUND - ROUND) as i16).collect();
+        let fine_error = self::residual(&values, &fine, fine_unit);
+        let unit = unit * STEP / root;
         let half_sum = values.iter().sum::<f32>() / 2.0;
-        Ok(Query { values, codes, unit, shift: CENTRE * sum as f32 * unit, residual: residual.sqrt(), half_sum })
+        let shift = CENTRE * sum as f32 * unit;
+        Ok(Query { values, codes, fine, fine_unit, fine_error, unit, shift, residual, half_sum })
     }
 
     /// The least that a row of at least this similarity can be estimated at, where no code leaves out more than `loss`.
@@ -235,32 +247,36 @@ impl Codec {
     /// An estimate is the product with the code, `x - l` for a row `x`. The part of `l` along `x` takes the similarity
     /// with it, and the rest meets only what of the query is across `x`: by Cauchy and Schwarz the error is at most
     /// `along * c + distance * sqrt(1 - c^2)`, and what the rounding of the query adds. That always holds; where `l` has
-    /// no direction, five deviations are far less.
+    /// no direction, it meets what is across by one part in the root of their length, and five deviations are far less.
     pub fn least(&self, query: &Query, loss: Loss, similarity: f32) -> f32 {
         let rounded = query.residual * (1.0 + loss.distance) + 1e-5;
-        let certain = if similarity <= 0.0 {
-            similarity - loss.distance - rounded
-        } else {
-            let similarity = similarity.min(1.0);
-            let across = (1.0 - similarity * similarity).sqrt();
-            similarity * (1.0 - loss.along) - across * loss.distance - rounded
-        };
+        let certain = estimated(loss, similarity, loss.distance) - rounded;
         if self.dim < BLOCK || loss.distance > RANDOM_UP_TO || query.residual > RANDOM_UP_TO {
             return certain;
         }
-        let random = DEVIATIONS * (loss.distance + query.residual) / (self.row_len() as f32).sqrt();
-        certain.max(similarity - random - loss.along)
+        certain.max(self.but_for(DEVIATIONS, query, loss, similarity))
     }
 
     /// What all but a few rows of this similarity are estimated at, if what codes leave out has no direction.
     pub fn likely(&self, query: &Query, loss: Loss, similarity: f32) -> f32 {
-        let random = WALK_DEVIATIONS * (loss.distance + query.residual) / (self.row_len() as f32).sqrt();
-        similarity - (random + loss.along).min(loss.distance + query.residual)
+        self.but_for(WALK_DEVIATIONS, query, loss, similarity)
+    }
+
+    fn but_for(&self, deviations: f32, query: &Query, loss: Loss, similarity: f32) -> f32 {
+        let random = (deviations / (self.row_len() as f32).sqrt()).min(1.0);
+        estimated(loss, similarity, random * loss.distance) - random * query.residual
     }
 
     /// The cosine of a query and a row.
     pub fn cosine(&self, query: &Query, code: &[u8], rest: &[u8], stretch: u8, scale: f32) -> f32 {
         (((self.kernels.dot)(code, rest, stretch, &query.values) + query.half_sum) * scale).clamp(-1.0, 1.0)
+    }
+
+    /// What the cosine of a query and a row is at most: a little more than it is.
+    pub fn most(&self, query: &Query, code: &[u8], rest: &[u8], stretch: u8, scale: f32) -> f32 {
+        let product = (self.kernels.product)(code, rest, stretch, &query.fine) as f32 * query.fine_unit;
+        // And what the sums of both are rounded by.
+        (product + query.half_sum) * scale + query.fine_error + 1e-5
     }
 
     /// The unit vector that a row stands for.
@@ -280,6 +296,22 @@ impl Codec {
     pub fn dim(&self) -> usize {
         self.dim
     }
+}
+
+/// The least estimate of a row of this similarity, if `across` is what its code leaves out across it, as far as a query
+/// meets it.
+fn estimated(loss: Loss, similarity: f32, across: f32) -> f32 {
+    if similarity <= 0.0 {
+        similarity - loss.along - across
+    } else {
+        let similarity = similarity.min(1.0);
+        similarity * (1.0 - loss.along) - (1.0 - similarity * similarity).sqrt() * across
+    }
+}
+
+/// The distance between values and what their codes, in a unit, say.
+fn residual<T: Copy + Into<f32>>(values: &[f32], codes: &[T], unit: f32) -> f32 {
+    values.iter().zip(codes).map(|(value, &code)| (value - code.into() * unit).powi(2)).sum::<f32>().sqrt()
 }
 
 /// The four bits of a value.

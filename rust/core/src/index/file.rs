@@ -34,7 +34,7 @@ pub fn save(path: &Path, dim: usize, kind: Kind, state: &State) -> Result<()> {
     let (distance, along) = (slots.loss.distance.to_le_bytes(), slots.loss.along.to_le_bytes());
     let ids: Vec<u8> = slots.ids.iter().flat_map(|id| id.to_le_bytes()).collect();
     let scales: Vec<u8> = slots.scales.iter().flat_map(|scale| scale.to_le_bytes()).collect();
-    let (mut indegrees, mut standings) = (Vec::new(), Vec::new());
+    let (mut indegrees, mut standings, mut entries) = (Vec::new(), Vec::new(), Vec::new());
     let mut sections = vec![
         ("dim", vec![dim.as_slice()]),
         ("kind", vec![kind.as_slice()]),
@@ -54,6 +54,10 @@ pub fn save(path: &Path, dim: usize, kind: Kind, state: &State) -> Result<()> {
         sections.push(("links", graph.rows().pieces(count)));
         sections.push(("indegree", vec![indegrees.as_slice()]));
         sections.push(("standing", vec![standings.as_slice()]));
+        let (slots, drawn_at) = graph.entry_points();
+        entries.extend((drawn_at as u64).to_le_bytes());
+        entries.extend(slots.iter().flat_map(|slot| slot.to_le_bytes()));
+        sections.push(("entries", vec![entries.as_slice()]));
     }
     container::write(path, KIND, SCHEMA, "", &sections)
 }
@@ -71,9 +75,25 @@ pub fn open(path: &Path) -> Result<Stored> {
         // The system refuses to map a folder or a device, and so do we.
         let all = Pages::of_file(&file, 0, len).map_err(fault)?;
         let blocks = |range: Range<usize>| Pages::of_file(&file, range.start as u64, range.len()).map_err(fault);
-        stored(&Container::parse(all, KIND, SCHEMA)?, &blocks)
+        checked(&Container::unverified(all, KIND, SCHEMA)?, &blocks)
     };
     opened().map_err(named)
+}
+
+/// What a file holds, read while another thread compares its checksums, each of which takes half of the time. Whatever
+/// is read from it is held to its range, so that a corrupted file does no harm before it is found out.
+fn checked(file: &Container<Pages>, blocks: Blocks) -> Result<Stored> {
+    std::thread::scope(|scope| {
+        let verifying = std::thread::Builder::new().spawn_scoped(scope, || file.verify());
+        let read = stored(file, blocks);
+        match verifying.map(std::thread::ScopedJoinHandle::join) {
+            Ok(Ok(verified)) => verified?,
+            Ok(Err(panic)) => std::panic::resume_unwind(panic),
+            // The system has no thread left.
+            Err(_) => file.verify()?,
+        }
+        read
+    })
 }
 
 /// [`open`] of bytes at hand.
@@ -158,8 +178,18 @@ fn graph<B: Deref<Target = [u8]>>(file: &Container<B>, slots: &Slots, blocks: Bl
         return Err(broken("has an entry without a standing"));
     }
     let indegrees = indegrees.0.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect();
-    Graph::of_parts(links, indegrees, standings, slots)
-        .ok_or_else(|| broken("has a copy of an entry that is not linked"))
+    let mut graph = Graph::of_parts(links, indegrees, standings)
+        .ok_or_else(|| broken("has a copy of an entry that is not linked"))?;
+    let Some((&drawn_at, entries)) = file.section("entries")?.split_first_chunk::<8>() else {
+        return Err(broken("has no count of entries to start from"));
+    };
+    let (entries, few) = entries.as_chunks::<4>();
+    let entries: Vec<u32> = entries.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect();
+    if !few.is_empty() || entries.len() > count || entries.iter().any(|&slot| slot as usize >= count) {
+        return Err(broken("starts from a slot that there is not"));
+    }
+    graph.start_from(entries, usize::try_from(u64::from_le_bytes(drawn_at)).unwrap_or(count), slots);
+    Ok(graph)
 }
 
 /// The rows of a section, each block of them a piece of the file.

@@ -11,8 +11,8 @@ const HEAD: usize = 64;
 
 /// Compares a query with every vector it holds; the answer is exact.
 ///
-/// `push` and `swap_remove` are O(dim), `add` and `remove` O(n) for they look for the id, `search` is O(n * dim). 4 * dim + 12 bytes an entry. Right while a search
-/// touches a few thousand vectors at most; above that a graph is faster.
+/// `add`, `get` and `remove` are O(n) for they look for the id, `search` is O(n * dim). 4 * dim + 12 bytes an entry. Right
+/// for a few hundred vectors at most; above that a [`VectorIndex`](super::VectorIndex) is faster and smaller.
 #[derive(Debug)]
 pub struct FlatIndex {
     dim: usize,
@@ -58,18 +58,8 @@ impl FlatIndex {
     /// # Errors
     /// `Dimension` where the length is wrong, or the vector holds NaN, infinity or only zeros.
     pub fn add(&mut self, id: u64, vector: &[f32]) -> Result<()> {
-        self.check(vector)?;
-        self.remove(id);
-        self.push(id, vector)?;
-        Ok(())
-    }
-
-    /// [`FlatIndex::add`] of an id that is not held, without looking for it: O(dim). Gives the vector's row.
-    ///
-    /// # Errors
-    /// `Dimension`, as for [`FlatIndex::add`].
-    pub fn push(&mut self, id: u64, vector: &[f32]) -> Result<usize> {
         let scale = self.check(vector)?;
+        self.remove(id);
         if self.ids.len() == self.ids.capacity() {
             // By an eighth, where a vector would double: a budget that counts spare capacity loses an eighth at most.
             self.hold(self.ids.len() + self.ids.len() / 8 + 1);
@@ -77,26 +67,34 @@ impl FlatIndex {
         self.ids.push(id);
         self.rows.extend(vector.iter().map(|value| value * scale));
         self.tails.push(tail(vector) * scale);
-        Ok(self.ids.len() - 1)
+        Ok(())
     }
 
-    /// The vector in a row, at unit length.
-    pub fn row(&self, row: usize) -> Option<&[f32]> {
+    /// How many values a vector has.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// The ids that it holds.
+    pub fn ids(&self) -> &[u64] {
+        &self.ids
+    }
+
+    /// The vectors at unit length, one after the other, in the order of [`FlatIndex::ids`].
+    pub fn rows(&self) -> &[f32] {
+        &self.rows
+    }
+
+    /// The vector under an id, at unit length.
+    pub fn get(&self, id: u64) -> Option<&[f32]> {
+        let row = self.ids.iter().position(|&held| held == id)?;
         self.rows.get(row * self.dim..(row + 1) * self.dim)
     }
 
     /// Takes a vector out; false where the id is not held.
     pub fn remove(&mut self, id: u64) -> bool {
-        let row = self.ids.iter().position(|&held| held == id);
-        row.inspect(|&row| {
-            self.swap_remove(row);
-        })
-        .is_some()
-    }
-
-    /// Takes the vector in a row out: O(dim). The last one moves there; gives its id.
-    pub fn swap_remove(&mut self, row: usize) -> Option<u64> {
-        let last = self.ids.len().checked_sub(1).filter(|&last| row <= last)?;
+        let Some(row) = self.ids.iter().position(|&held| held == id) else { return false };
+        let last = self.ids.len() - 1;
         self.ids.swap_remove(row);
         self.tails.swap_remove(row);
         self.rows.copy_within(last * self.dim.., row * self.dim);
@@ -104,7 +102,7 @@ impl FlatIndex {
         if self.ids.capacity() > 8 + 2 * last {
             self.hold(last + last / 8);
         }
-        self.ids.get(row).copied()
+        true
     }
 
     /// Makes room for `entries` vectors, and for no more.
@@ -164,6 +162,11 @@ impl FlatIndex {
             Err(Error::new(ErrorKind::Dimension, context))
         }
     }
+}
+
+/// Cosine of two vectors of unit length; -1 where their lengths differ, for then nothing can be said.
+pub fn cosine(one: &[f32], other: &[f32]) -> f32 {
+    if one.len() == other.len() { dot(one, other) } else { -1.0 }
 }
 
 /// Length of the part of a vector after its head.

@@ -81,8 +81,8 @@ impl Graph {
         Ok(graph)
     }
 
-    /// The graph of a file, whose links and standings fit the slots; none where a copy is of no linked entry.
-    pub fn of_parts(links: Rows, indegree: Vec<u32>, standing: Vec<Standing>, slots: &Slots) -> Option<Self> {
+    /// The graph of a file, whose links and standings fit the slots, without entry points; none where a copy is of no linked entry.
+    pub fn of_parts(links: Rows, indegree: Vec<u32>, standing: Vec<Standing>) -> Option<Self> {
         let (waiting, copies, entries) = (VecDeque::new(), HashMap::new(), Entries::default());
         let mut graph = Self { links, indegree, standing, waiting, copies, linked: 0, entries };
         for (slot, at) in (0..).zip(0..graph.standing.len()) {
@@ -99,7 +99,6 @@ impl Graph {
                 }
             }
         }
-        graph.draw_entries(slots);
         Some(graph)
     }
 
@@ -261,6 +260,17 @@ impl Graph {
                 self.waiting.push_back(link);
             }
         }
+    }
+
+    /// The slots that walks start from, and how many entries were linked when they were drawn.
+    pub fn entry_points(&self) -> (&[u32], usize) {
+        (&self.entries.slots, self.entries.drawn_at)
+    }
+
+    /// Takes the entry points of a file: an opened index then answers as the one that was saved.
+    pub fn start_from(&mut self, entries: Vec<u32>, drawn_at: usize, slots: &Slots) {
+        let codes = entries.iter().flat_map(|&slot| &slots.codes.row(slot)[..ENTRY_BYTES]).copied().collect();
+        self.entries = Entries { slots: entries, codes, drawn_at };
     }
 
     /// Draws slots to start from, twice the square root of their number.

@@ -1,5 +1,7 @@
 //! Nearest neighbours by cosine: [`FlatIndex`] for a handful of vectors, [`VectorIndex`] for more.
 
+#[cfg(test)]
+mod beside_tests;
 mod codes;
 mod file;
 mod flat;
@@ -18,5 +20,5 @@ mod tests;
 mod vector_index;
 mod walk;
 
-pub use self::flat::{FlatIndex, Neighbour};
+pub use self::flat::{FlatIndex, Neighbour, cosine};
 pub use self::vector_index::{IndexStats, Kind, MAX_DIM, NO_ID, VectorIndex};

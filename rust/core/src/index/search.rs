@@ -10,13 +10,12 @@ use super::kernels::{Passed, prefetch};
 use super::slots::Slots;
 use super::walk::{Enough, Scratch};
 
-/// Rows between two rises of the threshold of a scan: few at first, when it is low and every row passes.
+/// Rows that a scan begins with. Each stride is twice the one before, for the threshold rises ever more slowly.
 const FIRST_STRIDE: usize = 32;
-const LAST_STRIDE: usize = 256;
 /// Rows whose codes are fetched ahead where they stand apart.
 const AHEAD: usize = 8;
-/// Rows whose rest is fetched at once after a walk.
-const FETCHED: usize = 32;
+/// Rows whose rest is fetched ahead of the comparison.
+const FETCHED: usize = 8;
 
 /// What is searched for.
 #[derive(Debug, Clone, Copy)]
@@ -50,10 +49,11 @@ pub fn scan(
             #[expect(clippy::cast_possible_truncation, reason = "fewer than 2^31 entries")]
             let at = first as u32;
             (codec.kernels().scan)(run, &wanted.query.codes, best.threshold, passed, at);
-            best.compare(passed);
+            best.compare_likeliest(passed);
             first += run.len() / slots.codes.stride();
-            stride = LAST_STRIDE.min(2 * stride);
+            stride *= 2;
         }
+        best.compare(passed);
         return best.found();
     };
     let mut rows: Vec<u32> = allowed.iter().filter_map(|&id| slots.find(id)).collect();
@@ -81,8 +81,9 @@ pub fn walk(codec: &Codec, slots: &Slots, graph: &Graph, wanted: Wanted, scratch
         if score < best.threshold {
             break;
         }
-        if graph.standing(slot) == Standing::Linked {
-            let similarity = best.offer(slot);
+        if graph.standing(slot) == Standing::Linked
+            && let Some(similarity) = best.offer(slot)
+        {
             for &copy in graph.copies(slot) {
                 best.offer_at(copy, similarity);
             }
@@ -103,18 +104,44 @@ struct Best<'a> {
     estimate: &'a dyn Fn(f32) -> f32,
     /// The worst on top.
     kept: BinaryHeap<Kept>,
+    /// The least similarity that is of use.
+    reach: f32,
     threshold: i32,
 }
 
 impl<'a> Best<'a> {
     fn new(codec: &'a Codec, slots: &'a Slots, wanted: Wanted<'a>, estimate: &'a dyn Fn(f32) -> f32) -> Self {
         let threshold = wanted.query.score(estimate(wanted.floor));
-        Self { codec, slots, wanted, estimate, kept: BinaryHeap::new(), threshold }
+        Self { codec, slots, wanted, estimate, kept: BinaryHeap::new(), reach: wanted.floor, threshold }
     }
 
-    /// Compares rows exactly, and raises the threshold by what was found.
+    /// Compares rows, the likeliest first, and raises the threshold by what was found.
     fn compare(&mut self, passed: &mut Passed) {
-        for (score, slot) in passed.drain(..) {
+        self.compare_likeliest(passed);
+        self.compare_in_turn(passed);
+        passed.clear();
+    }
+
+    /// Compares the likeliest `k`, and leaves those of the others that reach the threshold after that: most will not
+    /// reach a later one.
+    fn compare_likeliest(&mut self, passed: &mut Passed) {
+        let first = passed.len().min(self.wanted.k);
+        if first < passed.len() {
+            passed.select_nth_unstable_by(first, |one, other| other.cmp(one));
+        }
+        self.compare_in_turn(&passed[..first]);
+        passed.drain(..first);
+        passed.retain(|&(score, _)| score >= self.threshold);
+    }
+
+    fn compare_in_turn(&mut self, passed: &[(i32, u32)]) {
+        for &(_, slot) in passed.iter().take(FETCHED) {
+            prefetch(self.slots.rests.row(slot));
+        }
+        for (at, &(score, slot)) in passed.iter().enumerate() {
+            if let Some(&(_, ahead)) = passed.get(at + FETCHED) {
+                prefetch(self.slots.rests.row(ahead));
+            }
             if score >= self.threshold && self.slots.is_live(slot) {
                 self.offer(slot);
             }
@@ -135,11 +162,15 @@ impl<'a> Best<'a> {
         }
     }
 
-    /// Compares a row exactly; says its cosine.
-    fn offer(&mut self, slot: u32) -> f32 {
+    /// Compares a row; says its cosine, where it may be one of the nearest.
+    fn offer(&mut self, slot: u32) -> Option<f32> {
+        // In integers first: of the rows that a scan leaves in doubt most fall short of what they have to reach by far.
+        if self.slots.most(self.codec, self.wanted.query, slot) < self.reach {
+            return None;
+        }
         let similarity = self.slots.cosine(self.codec, self.wanted.query, slot);
         self.offer_at(slot, similarity);
-        similarity
+        Some(similarity)
     }
 
     fn offer_at(&mut self, slot: u32, similarity: f32) {
@@ -159,6 +190,7 @@ impl<'a> Best<'a> {
         if self.kept.len() == self.wanted.k
             && let Some(Kept(worst)) = self.kept.peek()
         {
+            self.reach = self.reach.max(worst.similarity);
             self.threshold = self.threshold.max(self.wanted.query.score((self.estimate)(worst.similarity)));
         }
     }

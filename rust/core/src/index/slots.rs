@@ -215,6 +215,12 @@ impl Slots {
         codec.cosine(query, self.codes.row(slot), self.rests.row(slot), self.stretches[at], self.scales[at])
     }
 
+    /// What the cosine of a query and the entry of a slot is at most.
+    pub fn most(&self, codec: &Codec, query: &Query, slot: u32) -> f32 {
+        let at = slot as usize;
+        codec.most(query, self.codes.row(slot), self.rests.row(slot), self.stretches[at], self.scales[at])
+    }
+
     /// The unit vector of a slot.
     pub fn vector(&self, codec: &Codec, slot: u32) -> Vec<f32> {
         let at = slot as usize;

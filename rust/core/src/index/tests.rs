@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::kernels::PORTABLE;
+use super::codes::Codec;
+use super::kernels::{PORTABLE, chosen};
 use super::*;
 use crate::error::ErrorKind;
 
@@ -71,6 +72,23 @@ fn near_copies_beyond_what_the_codes_tell_apart_are_still_ranked_exactly() {
     }
 
     assert_same(&index.search(&centre, 10, None, None).unwrap(), &brute(&index, 0..2000, &centre, 10));
+}
+
+#[test]
+fn the_bound_in_integers_is_a_little_above_the_cosine() {
+    for dim in [1, 64, 100, 256, 1536, 4096] {
+        let codec = Codec::new(dim, chosen());
+        for seed in 0..20 {
+            let vector = values(seed, dim);
+            let row = codec.row(&vector, "the vector").unwrap();
+            for query in [vector, values(seed + 100, dim)] {
+                let query = codec.query(&query, "the query").unwrap();
+                let cosine = codec.cosine(&query, &row.code, &row.rest, row.stretch, row.scale);
+                let most = codec.most(&query, &row.code, &row.rest, row.stretch, row.scale);
+                assert!(most >= cosine && most < cosine + 5e-4, "{dim}: {cosine} {most}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `VectorIndex`: cosines over any number of vectors, by a scan of 4-bit codes or a walk through a graph of them.
 
 use std::path::Path;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use parking_lot::{RwLock, RwLockUpgradableReadGuard};
@@ -114,6 +115,18 @@ impl VectorIndex {
     /// `Dimension` where the lengths do not match, or a vector holds NaN, infinity or only zeros; `Config` where an id
     /// is 2^64 - 1; `Internal` where the system has no memory left.
     pub fn add(&self, ids: &[u64], vectors: &[f32]) -> Result<()> {
+        self.put(ids, vectors, LINKED_AT_ONCE)
+    }
+
+    /// [`VectorIndex::add`], with what is added left waiting for [`VectorIndex::link`] or later changes.
+    ///
+    /// # Errors
+    /// As for [`VectorIndex::add`].
+    pub fn add_waiting(&self, ids: &[u64], vectors: &[f32]) -> Result<()> {
+        self.put(ids, vectors, 0)
+    }
+
+    fn put(&self, ids: &[u64], vectors: &[f32], linked: usize) -> Result<()> {
         let dim = self.dim();
         if vectors.len() != ids.len() * dim {
             let context = format!("{} values are not {} vectors of {dim}", vectors.len(), ids.len());
@@ -138,12 +151,12 @@ impl VectorIndex {
                 .chunks_exact(dim)
                 .map(|vector| self.codec.row(vector, "the vector"))
                 .collect::<Result<Vec<Row>>>()?;
-            held = self.add_group(held, ids, &rows)?;
+            held = self.add_group(held, ids, &rows, linked)?;
         }
         Ok(())
     }
 
-    fn add_group<'a>(&'a self, mut held: Held<'a>, ids: &[u64], rows: &[Row]) -> Result<Held<'a>> {
+    fn add_group<'a>(&'a self, mut held: Held<'a>, ids: &[u64], rows: &[Row], linked: usize) -> Result<Held<'a>> {
         if held.graph.is_none() {
             let grown;
             (held, grown) = change(held, |state| {
@@ -158,11 +171,17 @@ impl VectorIndex {
             grown?;
         } else {
             for (&id, row) in ids.iter().zip(rows) {
-                held = self.remove_one(held, id).0;
-                (held, ()) = change(held, |state| state.put(id, row));
+                let leaving = self.leaving(&held, id);
+                // At one go: a search between the two would find neither the old row nor the new.
+                (held, ()) = change(held, |state| {
+                    if let Some((slot, repaired)) = leaving {
+                        state.remove(slot, repaired);
+                    }
+                    state.put(id, row);
+                });
             }
         }
-        Ok(self.link_waiting(held, LINKED_AT_ONCE * ids.len()))
+        Ok(self.link_waiting(held, linked * ids.len()))
     }
 
     /// Takes vectors out, and says how many of the ids it held.
@@ -183,17 +202,32 @@ impl VectorIndex {
     }
 
     fn remove_one<'a>(&'a self, held: Held<'a>, id: u64) -> (Held<'a>, bool) {
-        let Some(slot) = held.slots.find(id) else { return (held, false) };
-        let repaired = match &held.graph {
-            Some(graph) if held.is_tied(slot) => link::repair(&self.codec, &held.slots, graph, slot),
-            _ => Vec::new(),
-        };
+        let Some((slot, repaired)) = self.leaving(&held, id) else { return (held, false) };
         let (held, ()) = change(held, |state| state.remove(slot, repaired));
         (held, true)
     }
 
-    /// Links the entries that have waited longest, at most `most` of them.
+    /// The slot of an id, and the lists of its neighbours once it has gone.
+    fn leaving(&self, state: &State, id: u64) -> Option<(u32, Vec<(u32, Vec<u32>)>)> {
+        let slot = state.slots.find(id)?;
+        let repaired = match &state.graph {
+            Some(graph) if state.is_tied(slot) => link::repair(&self.codec, &state.slots, graph, slot),
+            _ => Vec::new(),
+        };
+        Some((slot, repaired))
+    }
+
+    /// Links entries that wait, at most `most`; says whether more do.
+    pub fn link(&self, most: usize) -> bool {
+        let held = self.link_waiting(self.state.upgradable_read(), most);
+        held.graph.as_ref().is_some_and(|graph| graph.waiting().len() >= WAITING + LINKED_AT_ONCE)
+    }
+
+    /// Links the entries that have waited longest, at most `most` of them; some at a time, so that most changes link none.
     fn link_waiting<'a>(&'a self, mut held: Held<'a>, most: usize) -> Held<'a> {
+        if held.graph.as_ref().is_none_or(|graph| graph.waiting().len() < WAITING + LINKED_AT_ONCE) {
+            return held;
+        }
         for _ in 0..most {
             let Some(graph) = &held.graph else { break };
             let Some(&slot) = graph.waiting().front().filter(|_| graph.waiting().len() > WAITING) else { break };
@@ -201,6 +235,16 @@ impl VectorIndex {
             (held, ()) = change(held, |state| state.link(slot, plan));
         }
         held
+    }
+
+    /// Whether it holds a vector under an id.
+    pub fn contains(&self, id: u64) -> bool {
+        self.state.read().slots.find(id).is_some()
+    }
+
+    /// The ids that it holds.
+    pub fn ids(&self) -> Vec<u64> {
+        self.state.read().slots.ids.iter().copied().filter(|&id| id != NO_ID).collect()
     }
 
     /// The unit vector under an id, as it is stored.
@@ -324,6 +368,9 @@ fn change<T>(mut held: Held<'_>, work: impl FnOnce(&mut State) -> T) -> (Held<'_
         }
         std::hint::spin_loop();
     };
+    // What searches read was read before. The second try of `try_upgrade` in parking_lot 0.12.5 takes the lock by a
+    // relaxed exchange, which does not say so: Miri reports a data race without this line.
+    fence(Ordering::Acquire);
     let done = work(&mut state);
     (parking_lot::RwLockWriteGuard::downgrade_to_upgradable(state), done)
 }

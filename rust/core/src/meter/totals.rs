@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use hdrhistogram::Histogram;
+use super::Latencies;
 
 /// Who gave the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum ServedFrom {
 pub struct Record<'a> {
     /// Who gave the answer.
     pub served_from: ServedFrom,
+    /// Whether a model answered somebody else, and this request waited for that answer.
+    pub is_shared: bool,
     /// The model that wrote it.
     pub model: &'a str,
     /// Tokens of the request.
@@ -53,14 +55,16 @@ pub struct ModelTotals {
     pub unpriced: u64,
 }
 
-/// Sums over all requests.
-#[derive(Debug)]
+/// Sums over all requests; some 72 KB, most of it for the two latencies.
+#[derive(Debug, Default)]
 pub struct Totals {
     /// Requests by who answered them, in the order of [`ServedFrom`].
     pub served: [u64; 4],
+    /// Requests that waited for the answer to another one; [`Totals::served`] has them under the model.
+    pub shared: u64,
     /// Tokens that models read, and wrote.
     pub tokens: [u64; 2],
-    /// Tokens, read and written, of answers that came from the cache.
+    /// Tokens, read and written, of answers that came from the cache or were shared.
     pub tokens_saved: u64,
     /// What it all cost, unpriced answers left out.
     pub cost_nano: u64,
@@ -70,45 +74,32 @@ pub struct Totals {
     pub unpriced: u64,
     /// What each model served, in the order of their names.
     pub models: BTreeMap<String, ModelTotals>,
-    decision_ns: Histogram<u64>,
-    end_to_end_ns: Histogram<u64>,
+    /// Time to the decision.
+    pub decision: Latencies,
+    /// Time to the answer.
+    pub end_to_end: Latencies,
 }
 
-/// An hour: a longer time counts as this.
-const LONGEST_NS: u64 = 3_600_000_000_000;
-
 impl Totals {
-    /// Nothing recorded yet. About 60 KB for the two histograms (two significant digits).
+    /// Nothing recorded yet.
     pub fn new() -> Self {
-        let histogram = || {
-            Histogram::new_with_bounds(1, LONGEST_NS, 2).unwrap_or_else(|_| unreachable!("the bounds are constants"))
-        };
-        Self {
-            served: [0; 4],
-            tokens: [0; 2],
-            tokens_saved: 0,
-            cost_nano: 0,
-            baseline_nano: 0,
-            unpriced: 0,
-            models: BTreeMap::new(),
-            decision_ns: histogram(),
-            end_to_end_ns: histogram(),
-        }
+        Self::default()
     }
 
     /// Counts one request. A failed one counts itself, its time to the decision and what it cost; it saved nothing.
     pub fn record(&mut self, record: &Record<'_>) {
         self.served[record.served_from as usize] += 1;
-        self.decision_ns.saturating_record(record.decision_ns.clamp(1, LONGEST_NS));
+        self.decision.record(record.decision_ns);
         self.cost_nano = self.cost_nano.saturating_add(record.cost_nano.unwrap_or(0));
         if record.served_from == ServedFrom::Failed {
             self.unpriced += u64::from(record.cost_nano.is_none());
             return;
         }
-        self.end_to_end_ns.saturating_record(record.end_to_end_ns.clamp(1, LONGEST_NS));
+        self.end_to_end.record(record.end_to_end_ns);
         self.baseline_nano = self.baseline_nano.saturating_add(record.baseline_nano.unwrap_or(0));
         self.unpriced += u64::from(record.cost_nano.is_none() || record.baseline_nano.is_none());
-        if record.served_from != ServedFrom::Model {
+        self.shared += u64::from(record.is_shared);
+        if record.served_from != ServedFrom::Model || record.is_shared {
             self.tokens_saved += record.input_tokens + record.output_tokens;
             return;
         }
@@ -130,22 +121,6 @@ impl Totals {
     pub fn requests(&self) -> u64 {
         self.served.iter().sum()
     }
-
-    /// Time to the decision at each of these quantiles, in nanoseconds, within 1 %.
-    pub fn decision_ns<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
-        quantiles.map(|quantile| self.decision_ns.value_at_quantile(quantile))
-    }
-
-    /// Time to the answer at each of these quantiles, in nanoseconds, within 1 %.
-    pub fn end_to_end_ns<const N: usize>(&self, quantiles: [f64; N]) -> [u64; N] {
-        quantiles.map(|quantile| self.end_to_end_ns.value_at_quantile(quantile))
-    }
-}
-
-impl Default for Totals {
-    fn default() -> Self {
-        Self::new()
-    }
 }
 
 #[cfg(test)]
@@ -155,6 +130,7 @@ mod tests {
     fn record(served_from: ServedFrom) -> Record<'static> {
         Record {
             served_from,
+            is_shared: false,
             model: "weak",
             input_tokens: 10,
             output_tokens: 20,
@@ -179,6 +155,17 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_answer_counts_once_for_its_model_and_saves_its_tokens() {
+        let mut totals = Totals::new();
+        totals.record(&record(ServedFrom::Model));
+        totals.record(&Record { is_shared: true, cost_nano: Some(0), ..record(ServedFrom::Model) });
+
+        assert_eq!((totals.served, totals.shared, totals.tokens_saved), ([0, 0, 2, 0], 1, 30));
+        assert_eq!((totals.tokens, totals.models["weak"].requests, totals.cost_nano), ([10, 20], 1, 5));
+        assert_eq!(totals.baseline_nano, 100);
+    }
+
+    #[test]
     fn an_unknown_price_is_counted_and_never_zero() {
         let mut totals = Totals::new();
         totals.record(&Record { cost_nano: None, ..record(ServedFrom::Model) });
@@ -196,17 +183,5 @@ mod tests {
         assert_eq!((totals.requests(), totals.served[3], totals.baseline_nano), (2, 2, 0));
         assert_eq!((totals.cost_nano, totals.unpriced), (7, 1));
         assert!(totals.models.is_empty());
-    }
-
-    #[test]
-    fn quantiles_are_within_one_per_cent() {
-        let mut totals = Totals::new();
-        for number in 1..=1_000 {
-            totals.record(&Record { decision_ns: number * 1_000, ..record(ServedFrom::Exact) });
-        }
-
-        let [p50, p99] = totals.decision_ns([0.5, 0.99]);
-
-        assert!((495_000..=505_000).contains(&p50) && (980_000..=1_000_000).contains(&p99), "{p50} {p99}");
     }
 }

@@ -1,18 +1,21 @@
 //! The folder of a cache: a lock, at most a few journals, and the snapshot that they go on from.
 //!
 //! `journal-N` holds what happened after everything in `journal-(N-1)`; `snapshot-N` holds all that had happened when
-//! `journal-N` began, and perhaps some of what that journal holds as well. So the newest snapshot with every journal from
-//! its number on is the state, whatever was cut short: a new journal comes first, then the snapshot under its number, and
+//! `journal-N` began, and perhaps some of what that journal holds as well; `vectors-N-P` holds the vectors of those of its
+//! entries that are in the large partition P. So the newest snapshot with every journal from
+//! its number on is the state, whatever was cut short: a new journal comes first, then vectors and snapshot under its number, and
 //! only then do the older files go.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::disk;
 use crate::error::{Error, ErrorKind, Result};
 
 const JOURNAL: &str = "journal-";
 const SNAPSHOT: &str = "snapshot-";
+const VECTORS: &str = "vectors-";
 
 /// A folder that this process holds.
 #[derive(Debug)]
@@ -26,18 +29,18 @@ impl Directory {
     /// Makes the folder where there is none, and locks it.
     ///
     /// # Errors
-    /// `CacheLocked` where another process holds it, `Cache` where it cannot be made or written.
+    /// `CacheLocked` where it is open already, `Cache` where it cannot be made or written.
     pub fn lock(path: &Path) -> Result<Self> {
         let fault = |fault: io::Error| {
             Error::new(ErrorKind::Cache, format!("{}: no folder for a cache ({fault})", path.display()))
         };
-        make(path).map_err(fault)?;
+        disk::make_folder(path).map_err(fault)?;
         let lock = File::options().create(true).truncate(false).write(true).open(path.join("lock")).map_err(fault)?;
         match lock.try_lock() {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
             Err(TryLockError::WouldBlock) => {
                 let context =
-                    "another process holds this cache; give each process a folder of its own, or close the other";
+                    "this cache is open already, here or in another process; close the other, or give each a folder";
                 Err(Error::new(ErrorKind::CacheLocked, format!("{}: {context}", path.display())))
             }
             Err(TryLockError::Error(error)) => Err(fault(error)),
@@ -54,16 +57,34 @@ impl Directory {
         self.path.join(format!("{SNAPSHOT}{generation:012}"))
     }
 
+    /// The path of the vectors of a partition that go with a snapshot.
+    pub fn vectors(&self, generation: u64, partition: u128) -> PathBuf {
+        self.path.join(format!("{VECTORS}{generation:012}-{partition:032x}"))
+    }
+
+    /// The partitions whose vectors go with a snapshot.
+    ///
+    /// # Errors
+    /// `Cache` where the folder cannot be read.
+    pub fn partitions(&self, generation: u64) -> Result<Vec<u128>> {
+        let partition = |Found { kind, generation: of, name }: Found| {
+            let (_, partition) = name.rsplit_once('-').filter(|_| kind == VECTORS && of == generation)?;
+            u128::from_str_radix(partition, 16).ok()
+        };
+        Ok(self.files()?.into_iter().filter_map(partition).collect())
+    }
+
     /// What there is to read: the newest snapshot, if any, and the journals from it on, oldest first.
     ///
     /// # Errors
     /// `Cache` where the folder cannot be read.
     pub fn contents(&self) -> Result<(Option<u64>, Vec<u64>)> {
         let (mut snapshot, mut journals) = (None, Vec::new());
-        for (kind, generation) in self.files()? {
+        for Found { kind, generation, .. } in self.files()? {
             match kind {
                 SNAPSHOT => snapshot = snapshot.max(Some(generation)),
-                _ => journals.push(generation),
+                JOURNAL => journals.push(generation),
+                _ => {}
             }
         }
         journals.retain(|&generation| snapshot.is_none_or(|snapshot| generation >= snapshot));
@@ -73,35 +94,34 @@ impl Directory {
 
     /// Removes what came before a generation. What cannot be removed is tried again with the next one.
     pub fn forget_before(&self, generation: u64) {
-        for (kind, found) in self.files().unwrap_or_default() {
-            if found < generation {
-                let _ = fs::remove_file(self.path.join(format!("{kind}{found:012}")));
+        for found in self.files().unwrap_or_default() {
+            if found.generation < generation {
+                let _ = disk::remove(&self.path.join(found.name));
             }
         }
     }
 
-    fn files(&self) -> Result<Vec<(&'static str, u64)>> {
+    fn files(&self) -> Result<Vec<Found>> {
         let fault = |fault| Error::new(ErrorKind::Cache, format!("{}: cannot be read ({fault})", self.path.display()));
         let mut found = Vec::new();
         for file in fs::read_dir(&self.path).map_err(fault)? {
             let name = file.map_err(fault)?.file_name();
             let name = name.to_string_lossy();
-            if name.ends_with(".tmp") {
-                let _ = fs::remove_file(self.path.join(&*name)); // of a writer that was cut short; this process holds the lock
+            if name.ends_with(".tmp") && [JOURNAL, SNAPSHOT, VECTORS].iter().any(|kind| name.starts_with(kind)) {
+                let _ = disk::remove(&self.path.join(&*name)); // of a writer that was cut short; this process holds the lock
             }
-            let generation = |kind: &str| name.strip_prefix(kind)?.parse().ok();
-            found.extend(generation(JOURNAL).map(|generation| (JOURNAL, generation)));
-            found.extend(generation(SNAPSHOT).map(|generation| (SNAPSHOT, generation)));
+            for kind in [JOURNAL, SNAPSHOT, VECTORS] {
+                let generation = name.strip_prefix(kind).and_then(|rest| rest.split('-').next()?.parse().ok());
+                found.extend(generation.map(|generation| Found { kind, generation, name: name.clone().into_owned() }));
+            }
         }
         Ok(found)
     }
 }
 
-/// Makes a folder that only its owner may look into: prompts, answers and the secret key stand in it.
-fn make(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+/// A file of ours.
+struct Found {
+    kind: &'static str,
+    generation: u64,
+    name: String,
 }

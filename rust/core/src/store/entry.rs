@@ -123,6 +123,12 @@ pub struct Entry<S> {
 }
 
 impl<S> Entry<S> {
+    /// What its vector is held under: half of its id.
+    #[expect(clippy::cast_possible_truncation, reason = "half of a keyed 128-bit hash is a hash")]
+    pub fn key(&self) -> u64 {
+        self.id as u64
+    }
+
     /// Bytes that the entry takes from the allocator, itself and its counts of references included.
     pub fn heap_bytes(&self) -> usize {
         heap::allocated(size_of::<Self>() + 2 * size_of::<usize>())

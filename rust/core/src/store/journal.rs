@@ -8,17 +8,16 @@
 //! an answer that holds bytes like those of a record is not taken for one, wherever reading starts. A stretch that is no
 //! record (a write that a crash cut short, a damaged page) is skipped up to the next one that is.
 
-use std::fs::File;
 use std::hash::Hasher;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
 use parking_lot::Mutex;
 use siphasher::sip::SipHasher13;
 
 use super::codec::{Reader, Writer};
 use crate::container;
+use crate::disk::File;
 use crate::error::{Error, ErrorKind, Result};
 
 const MAGIC: &[u8; 8] = b"cfjrn\r\n\x01";
@@ -40,7 +39,7 @@ pub struct Head {
 /// A journal that is written to.
 #[derive(Debug)]
 pub struct Journal {
-    file: Arc<File>,
+    file: File,
     tags: Tags,
     /// What waits to be written. Locked for a copy; the order of records is that of this lock.
     pending: Mutex<Pending>,
@@ -64,7 +63,8 @@ struct Written {
     count: u64,
     /// The first record after this number is in the file; those before it, back to the failure before, are not.
     lost_to: u64,
-    is_dirty: bool,
+    /// How many records are on the disk, or were lost.
+    synced: u64,
 }
 
 impl Journal {
@@ -75,12 +75,12 @@ impl Journal {
     pub fn create(path: &Path, head: &Head, is_sync: bool) -> Result<Self> {
         let bytes = head.encode();
         container::write_whole(path, &bytes).map_err(|fault| io_fault(path, &fault))?;
-        let file = File::options().append(true).open(path).map_err(|fault| io_fault(path, &fault))?;
+        let file = File::append(path).map_err(|fault| io_fault(path, &fault))?;
         Ok(Self {
-            file: Arc::new(file),
+            file,
             tags: Tags::new(head),
             pending: Mutex::default(),
-            written: Mutex::new(Written { len: bytes.len() as u64, count: 0, lost_to: 0, is_dirty: false }),
+            written: Mutex::new(Written { len: bytes.len() as u64, count: 0, lost_to: 0, synced: 0 }),
             is_sync,
         })
     }
@@ -119,9 +119,9 @@ impl Journal {
         } else if number <= written.lost_to {
             return Err(io::Error::other("the write that this record was part of failed"));
         }
-        if is_sync && written.is_dirty {
-            self.file.sync_data()?;
-            written.is_dirty = false;
+        if is_sync && written.synced < number {
+            self.file.sync()?;
+            written.synced = written.count;
         }
         Ok(())
     }
@@ -133,20 +133,21 @@ impl Journal {
             (std::mem::take(&mut pending.bytes), pending.count)
         };
         let mut framed = Vec::with_capacity(bytes.len() + bytes.len() / 8 + FRAME);
+        // Where a part of a write could not be cut off, the next record stands after it, at a place where one may.
+        framed.resize(usize::try_from(written.len.next_multiple_of(8) - written.len).unwrap_or(0), 0);
         let mut reader = Reader(&bytes);
         while let Some(payload) = reader.bytes() {
             self.tags.frame(&mut framed, written.len, payload);
         }
-        let done = (&*self.file).write_all(&framed);
+        let done = self.file.write_all(&framed);
         written.count = count;
-        written.is_dirty = true;
         if done.is_ok() {
             written.len += framed.len() as u64;
         } else {
             written.lost_to = count;
             // What was written of it is cut off. Where that fails too, the length is what the system says: places count.
             if self.file.set_len(written.len).is_err() {
-                written.len = self.file.metadata().map_or(written.len, |metadata| metadata.len()).next_multiple_of(8);
+                written.len = self.file.len().unwrap_or(written.len);
             }
         }
         done
@@ -157,12 +158,18 @@ impl Journal {
     /// # Errors
     /// The system's.
     pub fn sync(&self) -> io::Result<()> {
-        let was_dirty = std::mem::replace(&mut self.written.lock().is_dirty, false);
-        let done = if was_dirty { self.file.sync_data() } else { Ok(()) };
-        if done.is_err() {
-            self.written.lock().is_dirty = true;
-        }
-        done
+        let count = {
+            let written = self.written.lock();
+            if written.synced == written.count {
+                return Ok(());
+            }
+            written.count
+        };
+        // Others write meanwhile; what they wait for, they sync themselves.
+        self.file.sync()?;
+        let mut written = self.written.lock();
+        written.synced = written.synced.max(count);
+        Ok(())
     }
 
     /// Length of the file.
@@ -291,7 +298,10 @@ fn io_fault(path: &Path, fault: &io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::disk::power_cut::{Event, Recording};
 
     fn head() -> Head {
         Head { generation: 3, key: [7; 16], meaning: "m".into() }
@@ -335,6 +345,27 @@ mod tests {
                 assert!(records.iter().all(|record| payloads.contains(record)));
             }
         }
+    }
+
+    #[test]
+    fn a_removal_waits_for_a_sync_that_another_began() {
+        let folder = std::env::temp_dir().join(format!("compound-fast-{}-sync", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let recording = Recording::start(&folder);
+        let journal = Journal::create(&folder.join("journal"), &head(), false).unwrap();
+        let number = journal.append(b"one");
+        journal.commit(number).unwrap();
+        recording.pause(Duration::from_millis(100));
+        let syncs = |events: &[Event]| events.iter().filter(|event| matches!(event, Event::Synced(..))).count();
+        let before = syncs(&recording.events());
+
+        std::thread::scope(|scope| {
+            scope.spawn(|| journal.sync().unwrap());
+            std::thread::sleep(Duration::from_millis(30));
+            journal.commit_synced(number).unwrap();
+            assert!(syncs(&recording.events()) > before, "acknowledged before it was on the disk");
+        });
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]

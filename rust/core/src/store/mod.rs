@@ -90,6 +90,21 @@ impl<S> Store<S> {
         self.by_id.find(hash(id), |&slot| self.get(slot).is_some_and(|entry| entry.id == id)).copied()
     }
 
+    /// The slot of the entry with this [`Entry::key`].
+    pub fn find_key(&self, key: u64) -> Option<Slot> {
+        self.by_id.find(key, |&slot| self.get(slot).is_some_and(|entry| entry.key() == key)).copied()
+    }
+
+    /// Makes room for so many entries more.
+    pub fn reserve(&mut self, more: usize) {
+        let slots = &self.slots;
+        let rehash =
+            |slot: Slot, key: fn(&Entry<S>) -> u128| slots[slot as usize].as_ref().map_or(0, |entry| hash(key(entry)));
+        self.by_fingerprint.reserve(more, |&slot| rehash(slot, |entry| entry.fingerprint));
+        self.by_id.reserve(more, |&slot| rehash(slot, |entry| entry.id));
+        self.slots.reserve_exact(more);
+    }
+
     /// The slots whose entries carry a label, and perhaps others: look at the entry.
     pub fn find_label(&self, label: Label<'_>) -> Vec<Slot> {
         self.labels.find(label)

@@ -3,12 +3,14 @@
 //! Section `head`: the key of the fingerprints, and the generation of the journal that goes on from here. Section
 //! `entries`: records as they stand in a journal, each after its length.
 
-use std::fs;
+use std::fs::File;
 use std::io::{self, Write};
+use std::ops::Deref;
 use std::path::Path;
 
 use super::codec::Reader;
 use super::journal::Head;
+use super::map::Pages;
 use crate::container::{self, Container};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -45,32 +47,41 @@ pub fn write(path: &Path, head: &Head, fill: impl FnOnce(&mut Records<'_>) -> io
 
 /// A snapshot whose checksums hold.
 #[derive(Debug)]
-pub struct Snapshot {
+pub struct Snapshot<B> {
     /// Whose it is, and which journal goes on from here.
     pub head: Head,
-    container: Container<Vec<u8>>,
+    container: Container<B>,
 }
 
-impl Snapshot {
-    /// Reads a snapshot.
+impl Snapshot<Pages> {
+    /// Maps a snapshot: it is read once, and may be longer than memory has room for twice.
     ///
     /// # Errors
     /// `Snapshot` where it cannot be read, is truncated or corrupted, or has a newer schema.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|fault| as_snapshot(container::fault_of("cannot be read", fault)));
+        let fault = |fault| as_snapshot(container::fault_of("cannot be read", fault));
         let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
-        bytes.and_then(Self::parse).map_err(named)
+        let mapped = || {
+            let file = File::open(path).map_err(fault)?;
+            let len = file.metadata().map_err(fault)?.len();
+            let len = usize::try_from(len).map_err(|_| fault(io::Error::other("it is too long")))?;
+            // The system maps no empty file.
+            if len == 0 { Pages::zeroed(1).map_err(fault) } else { Pages::of_file(&file, 0, len).map_err(fault) }
+        };
+        mapped().and_then(Self::parse).map_err(named)
     }
+}
 
+impl<B: Deref<Target = [u8]>> Snapshot<B> {
     /// [`Snapshot::read`] of bytes at hand.
     ///
     /// # Errors
     /// As for [`Snapshot::read`].
-    pub fn parse(bytes: Vec<u8>) -> Result<Self> {
+    pub fn parse(bytes: B) -> Result<Self> {
         Self::of(Container::parse(bytes, KIND, SCHEMA).map_err(as_snapshot)?)
     }
 
-    fn of(container: Container<Vec<u8>>) -> Result<Self> {
+    fn of(container: Container<B>) -> Result<Self> {
         let head = {
             let mut reader = Reader(container.section("head").map_err(as_snapshot)?);
             let key = reader.take(16).and_then(|key| key.try_into().ok());

@@ -27,6 +27,8 @@ pub struct Kernels {
     pub scan: fn(codes: &[u8], query: &[i8], threshold: i32, passed: &mut Passed, first: u32),
     /// The scores of four codes, wherever they stand.
     pub four: fn(codes: [&[u8]; 4], query: &[i8]) -> [i32; 4],
+    /// The product of a row with a query, in integers. Wraps around where it does not fit.
+    pub product: fn(code: &[u8], rest: &[u8], stretch: u8, query: &[i16]) -> i32,
     /// The product of a row with a query.
     pub dot: fn(code: &[u8], rest: &[u8], stretch: u8, query: &[f32]) -> f32,
     /// A row in eight bits a value.
@@ -42,6 +44,7 @@ pub const PORTABLE: Kernels = Kernels {
     name: "portable",
     scan: portable::scan,
     four: portable::four,
+    product: portable::product,
     dot: portable::dot,
     short: portable::short,
     dot_short: portable::dot_short,
@@ -154,6 +157,10 @@ mod tests {
                     prop_assert!((f64::from(dot) - exact).abs() < 1e-5 * 32_768.0 * 512.0);
                     let portable = (PORTABLE.dot)(code(0), &rest[..len], stretch, &floats[..len]);
                     prop_assert_eq!(dot.to_bits(), portable.to_bits());
+                    let fine: Vec<i16> = query.iter().map(|&value| i16::from(value) * 255).collect();
+                    let whole = values.iter().zip(&fine).map(|(&x, &y)| i32::from(x) * i32::from(y));
+                    let whole = whole.fold(0, i32::wrapping_add);
+                    prop_assert_eq!((kernels.product)(code(0), &rest[..len], stretch, &fine), whole);
                     let mut short = vec![0; len];
                     (kernels.short)(code(0), &rest[..len], stretch, &mut short);
                     let shifted: Vec<i16> = values.iter().map(|value| (value >> 5).clamp(-128, 127)).collect();

@@ -47,6 +47,11 @@ pub fn value(nibble: u8, rest: u8, stretch: u8) -> i16 {
     i16::from(nibble) * 256 + rest - 2048 + (i16::from(stretch) - 1) * outside
 }
 
+pub fn product(code: &[u8], rest: &[u8], stretch: u8, query: &[i16]) -> i32 {
+    let products = values(code, rest, stretch).zip(query).map(|(value, &query)| i32::from(value) * i32::from(query));
+    products.fold(0, i32::wrapping_add)
+}
+
 pub fn dot(code: &[u8], rest: &[u8], stretch: u8, query: &[f32]) -> f32 {
     let mut lanes = [0.0f32; 16];
     for ((at, value), query) in values(code, rest, stretch).enumerate().zip(query) {

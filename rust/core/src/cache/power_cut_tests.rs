@@ -1,0 +1,190 @@
+//! A power cut at any moment of writing, opening and compacting: what was acknowledged is there, and every folder that may be
+//! left opens.
+
+use std::fs;
+
+use super::durable_tests::{Folder, from, source, try_open_as};
+use super::tests::ask;
+use super::*;
+use crate::disk::power_cut::{Event, Recording};
+
+const WRITERS: usize = 3;
+const KEYS: usize = 4;
+
+/// A change of one key. Only one writer changes a key, so its changes follow one another.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    key: usize,
+    /// The answer that is there afterwards; `None` = none.
+    answer: Option<usize>,
+}
+
+/// Even notes: the change of that number begins; odd ones: it was acknowledged.
+fn begins(change: usize) -> usize {
+    2 * change
+}
+
+/// A note that what was acknowledged before `tend` began is on the disk.
+const TENDS: usize = usize::MAX - 1;
+const TENDED: usize = usize::MAX;
+
+fn text(key: usize) -> String {
+    format!("what is thing number {key}")
+}
+
+/// From 0 to `most`, the same for a seed.
+fn draws(seed: u64) -> impl FnMut(usize) -> usize {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    move |most| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        usize::try_from(state >> 33).unwrap() % (most + 1)
+    }
+}
+
+/// Opens the folder and changes things, with a snapshot now and then beside; gives the calls to the disk and the changes.
+fn live(root: &Folder, is_sync: bool, first: usize) -> (Recording, Vec<Change>) {
+    let recording = Recording::start(&root.0);
+    let changes = Mutex::new(Vec::new());
+    {
+        let cache = try_open_as(&root.0.join("a").join("cache"), is_sync).unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..WRITERS {
+                let (cache, recording, changes) = (&cache, &recording, &changes);
+                scope.spawn(move || {
+                    let mut draw = draws((first + writer) as u64);
+                    for _ in 0..6 {
+                        let key = writer * KEYS + draw(KEYS - 1);
+                        let number = {
+                            let mut changes = changes.lock();
+                            let number = changes.len();
+                            let answer = (draw(3) > 0).then_some(first + number);
+                            changes.push(Change { key, answer });
+                            recording.note(begins(number));
+                            number
+                        };
+                        let Change { answer, .. } = changes.lock()[number];
+                        match answer {
+                            Some(answer) => {
+                                let options = from(&format!("{key}@{answer}"));
+                                let answer = super::tests::answer(&answer.to_string());
+                                cache.put(&ask(&text(key)), answer, options).unwrap();
+                            }
+                            None => drop(cache.invalidate(&source(&key.to_string()), false).unwrap()),
+                        }
+                        recording.note(begins(number) + 1);
+                    }
+                });
+            }
+            let mut draw = draws(first as u64 ^ 0xabcd);
+            for _ in 0..3 {
+                if draw(1) == 0 {
+                    cache.compact().unwrap();
+                } else {
+                    recording.note(TENDS);
+                    cache.tend().unwrap();
+                    recording.note(TENDED);
+                }
+            }
+        });
+    }
+    (recording, changes.into_inner())
+}
+
+/// For each key the answers that it may have after a power cut: that of the last change which was promised, and those of
+/// the changes after it.
+fn allowed(events: &[Event], changes: &[Change], is_sync: bool, before: &[Option<usize>]) -> Vec<Vec<Option<usize>>> {
+    // Each with the number of its change, which is none for what was there before.
+    let mut allowed: Vec<_> = before.iter().map(|&answer| vec![(usize::MAX, answer)]).collect();
+    let mut acknowledged: Vec<usize> = Vec::new();
+    let mut at_tend = 0;
+    for event in events {
+        let Event::Note(note) = *event else { continue };
+        let mut promised = 0..0;
+        match note {
+            TENDS => at_tend = acknowledged.len(),
+            TENDED => promised = 0..at_tend,
+            _ if note % 2 == 0 => {
+                let Change { key, answer } = changes[note / 2];
+                allowed[key].push((note / 2, answer));
+            }
+            _ => {
+                acknowledged.push(note / 2);
+                // A removal is on the disk whatever the mode.
+                if is_sync || changes[note / 2].answer.is_none() {
+                    promised = acknowledged.len() - 1..acknowledged.len();
+                }
+            }
+        }
+        for &change in &acknowledged[promised] {
+            let answers = &mut allowed[changes[change].key];
+            // Not there any more where a later one was promised.
+            if let Some(at) = answers.iter().position(|&(of, _)| of == change) {
+                answers.drain(..at);
+            }
+        }
+    }
+    allowed.into_iter().map(|answers| answers.into_iter().map(|(_, answer)| answer).collect()).collect()
+}
+
+fn held(cache: &Cache) -> Vec<Option<usize>> {
+    let read = |hit: Hit| std::str::from_utf8(&hit.answer().response).unwrap().parse().unwrap();
+    (0..WRITERS * KEYS).map(|key| cache.get(&ask(&text(key))).map(read)).collect()
+}
+
+fn survives_power_cuts(name: &str, is_sync: bool, lives: usize, cuts: usize) {
+    let mut root = Folder::new(name);
+    fs::create_dir(&root.0).unwrap();
+    let mut before = vec![None; WRITERS * KEYS];
+    for life in 0..lives {
+        let (recording, changes) = live(&root, is_sync, life << 16);
+        let events = recording.events();
+        let mut draw = draws(life as u64 ^ 0x5eed);
+        for cut in 0..cuts {
+            let end = recording.start + draw(events.len() - recording.start);
+            let next = Folder::new(&format!("{name}-{life}-{cut}"));
+            fs::create_dir(&next.0).unwrap();
+            recording.rebuild(&events[..end], &next.0, &mut draw);
+            let copy = Folder::new(&format!("{name}-{life}-{cut}-copy"));
+            if cut + 1 == cuts {
+                copy_of(&next, &copy);
+            }
+
+            let cache = try_open_as(&next.0.join("a").join("cache"), is_sync)
+                .unwrap_or_else(|error| panic!("life {life}, cut at {end} of {}: {error}", events.len()));
+
+            let found = held(&cache);
+            let allowed = allowed(&events[..end], &changes, is_sync, &before);
+            for (key, (found, allowed)) in found.iter().zip(&allowed).enumerate() {
+                assert!(allowed.contains(found), "life {life}, cut at {end}: {key} has {found:?} of {allowed:?}");
+            }
+            drop(cache);
+            assert_eq!(held(&try_open_as(&next.0.join("a").join("cache"), is_sync).unwrap()), found, "a second open");
+            if cut + 1 == cuts {
+                // The next life begins with what this one left, and its power cuts hit the recovery as well.
+                before = found;
+                root = copy;
+            }
+        }
+    }
+}
+
+fn copy_of(from: &Folder, to: &Folder) {
+    let (from, to) = (from.0.join("a").join("cache"), to.0.join("a").join("cache"));
+    fs::create_dir_all(&to).unwrap();
+    for file in fs::read_dir(&from).into_iter().flatten() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+#[test]
+fn what_sync_acknowledged_survives_a_power_cut_at_any_moment() {
+    survives_power_cuts("cut-sync", true, 12, 25);
+}
+
+#[test]
+fn what_was_removed_or_tended_survives_a_power_cut_under_interval() {
+    survives_power_cuts("cut-interval", false, 12, 25);
+}
