@@ -337,13 +337,23 @@ impl Cache {
                 let is_semantic = self.config.is_semantic;
                 let max_bytes = self.config.max_bytes;
                 let state = self.state.get_mut();
-                if let Some((entry, vector)) = put.filter(|(entry, _)| now.is_live(entry)) {
-                    let vector = vector.as_deref().filter(|_| is_semantic);
-                    if let (Some((large, key)), Some(vector)) = (state.insert(entry, vector, &mut dropped), vector) {
-                        dropped.settle(); // what a record does again has the same key
-                        large.add_waiting(key, vector);
+                match put {
+                    Some((entry, vector)) if now.is_live(&entry) => {
+                        let vector = vector.as_deref().filter(|_| is_semantic);
+                        if let (Some((large, key)), Some(vector)) = (state.insert(entry, vector, &mut dropped), vector)
+                        {
+                            dropped.settle(); // what a record does again has the same key
+                            large.add_waiting(key, vector);
+                        }
+                        state.evict(max_bytes, &mut dropped);
                     }
-                    state.evict(max_bytes, &mut dropped);
+                    // Its time is over, and it had taken the place of the one before it.
+                    Some((entry, _)) => {
+                        if let Some(slot) = state.store.find(entry.fingerprint) {
+                            state.remove(slot, &mut dropped);
+                        }
+                    }
+                    None => {}
                 }
             }
             Record::Invalidate(selection) => {

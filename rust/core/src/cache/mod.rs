@@ -380,6 +380,8 @@ mod durable_tests;
 #[cfg(test)]
 mod invalidate_tests;
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod partition_tests;
 #[cfg(test)]
 mod power_cut_tests;

@@ -90,7 +90,10 @@ impl Features {
 
     /// Reads a text in canonical form.
     pub fn of_text(text: &str) -> Self {
-        let found = scan(text);
+        Self::of_scan(text, scan(text))
+    }
+
+    fn of_scan(text: &str, found: Scan) -> Self {
         let mut reader = Reader::new(text, &found);
         reader.run(&found.tokens);
         reader.finish(found)

@@ -140,3 +140,40 @@ fn goes_on(sixteen: u128, next: u8, after: u8) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::features::Features;
+    use crate::features::simd::Portable;
+
+    /// The obvious walk: one step after the other.
+    fn by_steps(text: &str) -> Features {
+        let mut scanner = Scanner::new(text);
+        let mut at = 0;
+        while at < text.len() {
+            at = scanner.step(at);
+        }
+        scanner.found.markup_signs = (0..text.len()).map(|at| markup::signs(text.as_bytes(), at, 1)).sum();
+        Features::of_scan(text, scanner.found)
+    }
+
+    /// What meets at the places where a run of letters is a word and no more, or is not.
+    const PIECES: &str = "a|A|I|the|Order|don't|Don’t|can't|www|www\\.|http://a\\.b/c|ann@mail\\.example|v2|INV-2024-001|\
+        user_id|_|getUser|main\\(\\)|\\):|==|café|猫は|½|'|’|\"|`|```|\\$5|5%|#5|12|10:30|5kg|a\\.m\\.|report\\.pdf|c\\+\\+|c#|-|-l|\
+        \\*\\*|</b>|/>|\\]\\(|!|\\?|\\.|,|;|:|\n|\n  |\t|internationalization|five|dollars|May|stories|today's|£|[a-z]{1,20}|\\PC";
+
+    proptest! {
+        #[test]
+        fn a_walk_by_windows_finds_what_steps_find(
+            pieces in proptest::collection::vec((PIECES, prop_oneof![Just(""), Just(" "), Just("  ")]), 0..80),
+        ) {
+            let text: String = pieces.iter().flat_map(|(piece, gap)| [piece.as_str(), gap]).collect();
+            let expected = by_steps(&text);
+            prop_assert_eq!(&Features::of_text(&text), &expected);
+            prop_assert_eq!(&Features::of_scan(&text, Walk(&text).run::<Portable>()), &expected);
+        }
+    }
+}
