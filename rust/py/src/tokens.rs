@@ -200,7 +200,7 @@ impl Tokenizer {
 /// A whole number of at least 0, whose name an error has.
 fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<usize> {
     let py = value.py();
-    value.extract().map_err(|error| {
+    value.extract::<usize>().map_err(|error: PyErr| {
         if error.is_instance_of::<PyOverflowError>(py) {
             raise(py, "ConfigError", format!("{name}={value} is outside [0, 2^64); pass a whole number of at least 0"))
         } else {

@@ -2,11 +2,12 @@
 //!
 //! Nine words of ten are a run of at most 16 ASCII letters with nothing behind it that would make more of it. They are
 //! read here, as one number each; all else goes byte by byte through [`Scanner::step`], which reads these words as well.
+#![expect(clippy::inline_always, reason = "the walk must be compiled into its caller, with the CPU's instructions")]
 
 use super::super::markup;
 use super::super::simd::{Classify, Job, Masks, WINDOW};
-use super::{Kind, Scan, Scanner, WordKey};
-use crate::features::lexicon::LONGEST;
+use super::{Kind, Scan, Scanner};
+use crate::features::word::{LONGEST, WordKey};
 
 /// The walk over a text.
 pub struct Walk<'a>(pub &'a str);
