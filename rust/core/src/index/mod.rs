@@ -1,5 +1,7 @@
 //! Nearest neighbours by cosine: [`FlatIndex`] for a handful of vectors, [`VectorIndex`] for more.
 
+#[cfg(test)]
+mod beside_tests;
 mod codes;
 mod file;
 mod flat;

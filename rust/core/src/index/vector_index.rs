@@ -1,6 +1,7 @@
 //! `VectorIndex`: cosines over any number of vectors, by a scan of 4-bit codes or a walk through a graph of them.
 
 use std::path::Path;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 use parking_lot::{RwLock, RwLockUpgradableReadGuard};
@@ -170,8 +171,14 @@ impl VectorIndex {
             grown?;
         } else {
             for (&id, row) in ids.iter().zip(rows) {
-                held = self.remove_one(held, id).0;
-                (held, ()) = change(held, |state| state.put(id, row));
+                let leaving = self.leaving(&held, id);
+                // At one go: a search between the two would find neither the old row nor the new.
+                (held, ()) = change(held, |state| {
+                    if let Some((slot, repaired)) = leaving {
+                        state.remove(slot, repaired);
+                    }
+                    state.put(id, row);
+                });
             }
         }
         Ok(self.link_waiting(held, linked * ids.len()))
@@ -195,13 +202,19 @@ impl VectorIndex {
     }
 
     fn remove_one<'a>(&'a self, held: Held<'a>, id: u64) -> (Held<'a>, bool) {
-        let Some(slot) = held.slots.find(id) else { return (held, false) };
-        let repaired = match &held.graph {
-            Some(graph) if held.is_tied(slot) => link::repair(&self.codec, &held.slots, graph, slot),
-            _ => Vec::new(),
-        };
+        let Some((slot, repaired)) = self.leaving(&held, id) else { return (held, false) };
         let (held, ()) = change(held, |state| state.remove(slot, repaired));
         (held, true)
+    }
+
+    /// The slot of an id, and the lists of its neighbours once it has gone.
+    fn leaving(&self, state: &State, id: u64) -> Option<(u32, Vec<(u32, Vec<u32>)>)> {
+        let slot = state.slots.find(id)?;
+        let repaired = match &state.graph {
+            Some(graph) if state.is_tied(slot) => link::repair(&self.codec, &state.slots, graph, slot),
+            _ => Vec::new(),
+        };
+        Some((slot, repaired))
     }
 
     /// Links entries that wait, at most `most`; says whether more do.
@@ -355,6 +368,9 @@ fn change<T>(mut held: Held<'_>, work: impl FnOnce(&mut State) -> T) -> (Held<'_
         }
         std::hint::spin_loop();
     };
+    // What searches read was read before. The second try of `try_upgrade` in parking_lot 0.12.5 takes the lock by a
+    // relaxed exchange, which does not say so: Miri reports a data race without this line.
+    fence(Ordering::Acquire);
     let done = work(&mut state);
     (parking_lot::RwLockWriteGuard::downgrade_to_upgradable(state), done)
 }
