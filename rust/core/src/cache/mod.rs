@@ -14,6 +14,7 @@ mod observed;
 mod partition;
 mod quotas;
 mod records;
+mod reload;
 mod select;
 mod state;
 mod stats;

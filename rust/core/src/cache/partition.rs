@@ -21,10 +21,6 @@ pub(super) const SMALL_UP_TO: usize = 64;
 /// words can change places in six ways, all of which a sum of word vectors has at a similarity of 1.
 const CANDIDATES: usize = 8;
 
-/// A walk passes over a row whose four bits put it two deviations (.016 for 256 values) under the floor, though the rest
-/// would lift it. Six more lose no text that is the same, at any threshold (without: 1 of 600 at 1.0).
-const LEEWAY: f32 = 0.05;
-
 /// Vectors that are linked while others may wait to add theirs: some milliseconds.
 const LINKED_AT_ONCE: usize = 16;
 
@@ -129,7 +125,7 @@ impl Cache {
                 let large = Arc::clone(large);
                 MutexGuard::unlocked(state, || {
                     dropped.settle();
-                    large.index.search(&probe.vector, CANDIDATES, Some(floor - LEEWAY), None)
+                    large.index.search(&probe.vector, CANDIDATES, Some(floor - ROUNDING), None)
                 })
             }
         };
