@@ -135,7 +135,7 @@ impl Intent {
         if self.after_how || flags & flag::QUESTION != 0 {
             self.question(word(), flags);
         }
-        self.imperatives += usize::from((flags & flag::IMPERATIVE != 0) & !self.is_inside);
+        self.imperatives += usize::from(flags & flag::IMPERATIVE != 0 && !self.is_inside);
         self.is_inside = flags & flag::OPENER == 0;
     }
 

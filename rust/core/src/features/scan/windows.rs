@@ -95,12 +95,11 @@ impl Scanner<'_> {
     fn plain_word(&mut self, start: usize, end: usize) -> bool {
         let around = self.bytes.get(end.wrapping_sub(LONGEST)..).and_then(<[u8]>::first_chunk::<{ LONGEST + 2 }>);
         let copied;
-        let around = match around {
-            Some(around) => around,
-            None => {
-                copied = self.edge(end);
-                &copied
-            }
+        let around = if let Some(around) = around {
+            around
+        } else {
+            copied = self.edge(end);
+            &copied
         };
         let (next, after) = (around[LONGEST], around[LONGEST + 1]);
         let Some(sixteen) = around.first_chunk() else { return false };
