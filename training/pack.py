@@ -1,4 +1,4 @@
-"""Writes the model file that `rust/core/src/embed/model.rs` reads."""
+"""Writes the model file that `rust/core/src/embed/model.rs` reads, and reads it back."""
 
 # ruff: noqa: S101 - a script
 from __future__ import annotations
@@ -43,3 +43,20 @@ def write(
     head = b"CFSTATIC" + struct.pack("<6I", SCHEMA, pieces, dim, bits, len(names), len(words))
     bitmap = np.packbits(seen, bitorder="little").tobytes()
     path.write_bytes(head + names + words + bitmap + scales.astype("<f4").tobytes() + pack_rows(codes, bits))
+
+
+def read(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    """Vocabulary and rows of a model file, shape (pieces, dim)."""
+    file = path.read_bytes()
+    schema, pieces, dim, bits, names, words = struct.unpack_from("<6I", file, 8)
+    assert file[:8] == b"CFSTATIC"
+    assert schema == SCHEMA
+    at = 32 + names
+    vocabulary = file[at : at + words].decode().splitlines()
+    at += words + -(-pieces // 8)
+    scales = np.frombuffer(file, "<f4", pieces, at)
+    codes = np.frombuffer(file, np.int8 if bits == 8 else np.uint8, pieces * dim * bits // 8, at + 4 * pieces)
+    codes = codes.reshape(pieces, -1)
+    if bits == 4:
+        codes = np.concatenate([codes & 15, codes >> 4], axis=1).astype(np.int8) - 8
+    return vocabulary, codes.astype(np.float32) * scales[:, None]

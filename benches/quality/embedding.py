@@ -1,10 +1,11 @@
 """How good the embedding is: few-shot intents, out-of-scope detection, and pairs.
 
     COMPOUND_FAST_DATA=../shared/data python benches/quality/embedding.py [--wordllama] [--minilm JAR_FOLDER]
+        [--table HELD_OUT.cfm ...]
 
 10 examples an intent, logistic head, mean of five draws, test splits; out-of-scope AUC by the nearest centroid; pairs
 by cosine. `--wordllama` needs its package; `--minilm` a folder with that teacher's ONNX and tokenizer files, as
-`training/fetch.py` leaves them.
+`training/fetch.py` leaves them; `--table` any file that `training/build.py` made, read in numpy.
 
                          banking77      clinc150  out of scope  semanticmemo           fow
 static-en-256-v1             0.834         0.882         0.949         0.937         0.997
@@ -88,6 +89,7 @@ def few_shot(embed: Embed, shots: int = 10, draws: int = 5) -> dict[str, float]:
                 centres /= np.linalg.norm(centres, axis=1, keepdims=True)
                 apart.append(auc((queries @ centres.T).max(1), (strangers @ centres.T).max(1)))
         found[name] = float(np.mean(right))
+        found[f"{name} spread"] = float(np.std(right))
         if apart:
             found["out of scope"] = float(np.mean(apart))
     return found
@@ -105,18 +107,36 @@ def pairs(embed: Embed) -> dict[str, float]:
     return {"semanticmemo": auc(cosine[label == 1], cosine[label == 0]), "fow": auc((one * other).sum(1), shifted)}
 
 
+def of_table(path: Path, pieces: Callable[[str], list[int]]) -> Embed:
+    """Vectors by a model file: the normalised sum of a text's rows."""
+    import pack
+
+    _, rows = pack.read(path)
+
+    def embed(texts: list[str]) -> Floats:
+        sums = np.stack([rows[pieces(text)].sum(0) for text in texts])
+        return sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
+
+    return embed
+
+
 def main() -> int:
     """Print one row an embedder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wordllama", action="store_true")
     parser.add_argument("--minilm", type=Path)
+    parser.add_argument("--table", type=Path, nargs="*", default=[])
     args = parser.parse_args()
     if not DATA.is_dir():
         print(f"{DATA} is missing: set COMPOUND_FAST_DATA", file=sys.stderr)
         return 2
     from compound_fast import _core
 
-    embedders: dict[str, Embed] = {"static-en-256-v1": _core.StaticEmbedder().embed_batch}
+    shipped = _core.StaticEmbedder()
+    embedders: dict[str, Embed] = {shipped.id: shipped.embed_batch}
+    sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
+    for path in args.table:
+        embedders[path.stem] = of_table(path, shipped.pieces)
     if args.wordllama:
         import wordllama
 
@@ -125,7 +145,6 @@ def main() -> int:
         llama = wordllama.WordLlama.load(cache_dir=own, disable_download=True)
         embedders["wordllama 256"] = lambda texts: np.asarray(llama.embed(texts, norm=True), np.float32)
     if args.minilm:
-        sys.path.insert(0, str(Path(__file__).parents[2] / "training"))
         from teacher import Teacher
 
         stem = args.minilm / "all-minilm-l6-v2-q"
@@ -135,7 +154,9 @@ def main() -> int:
     print(f"{'':20}" + "".join(f"{column:>14}" for column in columns))
     for name, embed in embedders.items():
         found = few_shot(embed) | pairs(embed)
-        print(f"{name:20}" + "".join(f"{found[column]:14.3f}" for column in columns), flush=True)
+        spread = max(value for column, value in found.items() if column.endswith("spread"))
+        row = "".join(f"{found[column]:14.3f}" for column in columns)
+        print(f"{name:20}{row}   +/- {spread:.3f} a draw", flush=True)
     return 0
 
 

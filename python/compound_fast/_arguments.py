@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from compound_fast.errors import ConfigError, TextError
 
@@ -16,6 +16,7 @@ __all__ = [
     "check_number",
     "check_path",
     "check_text",
+    "check_texts",
     "is_number",
     "is_text",
     "shown",
@@ -101,3 +102,16 @@ def check_text(name: str, value: object) -> str:
         # The cause would hold the whole text.
         raise TextError(f"{name} holds a lone surrogate, which has no UTF-8 form; remove or replace it") from None
     return value
+
+
+def check_texts(name: str, value: Iterable[str]) -> list[str]:
+    """Return several texts as a list.
+
+    Raises
+    ------
+    ConfigError
+        If it is one str, which Python would take for a text a character.
+    """
+    if isinstance(value, (str, bytes)):
+        raise ConfigError(f"{name} is one {type(value).__name__}; pass a list of texts, or call embed(text)")
+    return list(value)

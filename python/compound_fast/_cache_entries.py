@@ -61,6 +61,14 @@ class Entries:
 
     _core: Cache
 
+    def __repr__(self) -> str:
+        """Say what it holds, in entries and bytes, or that it is closed."""
+        try:
+            held = self._core.stats()
+        except CacheError:
+            return f"{type(self).__name__}(closed)"
+        return f"{type(self).__name__}(entries={held['entries']}, bytes={held['bytes']}, max_bytes={held['max_bytes']})"
+
     def invalidate(
         self,
         *,

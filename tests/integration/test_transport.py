@@ -251,18 +251,21 @@ async def test_something_else_stored_under_a_request_is_no_answer(caller, loopba
 async def test_a_fault_inside_the_cache_is_counted_logged_and_a_miss(caller, loopback, caplog):
     """A cache that fails at looking up and at storing leaves the answer alone, and the log without the prompt."""
 
-    class Broken(cf.SemanticCache):
+    class Broken:
         def get(self, *arguments, **options):  # noqa: ARG002
             raise cf.InternalError("where is order 12345678")
 
-        put = get
+        get_again = put = get
 
-    caller.cache = Broken()
+        def fingerprint(self, request):  # noqa: ARG002
+            return 1
+
+    caller.cache._core = Broken()
     with caplog.at_level(logging.WARNING):
         reply = await caller.post(loopback)
 
     assert reply.json() == completion()
-    assert caller.faults == 2
+    assert caller.faults == 3  # at each of the two look-ups, and at storing
     assert "InternalError" in caplog.text
     assert "12345678" not in caplog.text
 

@@ -126,3 +126,10 @@ def test_a_tenant_or_namespace_is_text(who: str, value: object, words: str) -> N
     for call in calls:
         with pytest.raises(cf.TextError, match=rf"^{who}.*{words}"):
             call("hi", **{who: value})  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("arguments", [{"ttl_s": 0}, {"sources": "x"}, {"max_age_s": -1}, {"cost_usd": -1}])
+def test_a_wrong_argument_is_refused_before_anything_is_called(arguments):
+    """Nobody pays for a call whose answer cannot be stored as asked."""
+    with pytest.raises(cf.ConfigError):
+        cf.SemanticCache().get_or_call("hi", pytest.fail, **arguments)

@@ -124,3 +124,18 @@ def test_a_reply_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None
 
     assert sent == 11_000
     assert not raised.value.retryable
+
+
+def test_one_str_is_no_batch_of_texts() -> None:
+    """A str where a list of texts belongs is refused by every embedder, and not read as a text a character."""
+    for embedder in (StaticEmbedder(), OpenAIEmbedder("m", base_url="http://host/v1", transport=server([]))):
+        with pytest.raises(ConfigError, match=r"call embed\(text\)"):
+            embedder.embed_batch("abc")
+
+
+def test_an_embedder_shows_its_name_and_no_key() -> None:
+    """A printed embedder says which it is."""
+    remote = OpenAIEmbedder("m", base_url="http://host/v1", api_key="secret", transport=server([]))
+
+    assert repr(StaticEmbedder()) == 'StaticEmbedder(id="static-en-256-v1", dim=256)'
+    assert repr(remote) == "OpenAIEmbedder('m', base_url='http://host/v1/')"

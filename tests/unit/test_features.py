@@ -143,3 +143,11 @@ def test_ngrams_are_sparse_and_of_unit_length() -> None:
     assert abs(float((values**2).sum()) - 1) < 1e-5
     with pytest.raises(ConfigError, match="bits=3"):
         features("x").ngrams(bits=3)
+
+
+def test_features_show_what_was_found_and_not_the_text() -> None:
+    """A printed object says what it is; it holds no word of a prompt."""
+    found = features("Where is my order 483920?")
+
+    assert repr(found) == 'Features(chars=25, words=5, question_type="where", slots=1)'
+    assert repr(found.slots[0]) == 'Slot(kind="id", value="483920", start=18, end=24)'

@@ -30,6 +30,7 @@ def used() -> dict[str, object]:
         "AsyncClient": cf.AsyncClient(),
         "Pipeline": client.pipeline,
         "Ledger": client.pipeline.ledger,
+        "SemanticCache": cache,
         "Router": router,
         "Engine": engine,
         "VectorIndex": index,
@@ -46,6 +47,7 @@ def used() -> dict[str, object]:
         ("AsyncClient", f"AsyncClient(config='default.yaml', models={MODELS})"),
         ("Pipeline", f"Pipeline(config='default.yaml', models={MODELS})"),
         ("Ledger", "Ledger(requests=1, cost_usd=0.0"),
+        ("SemanticCache", "SemanticCache(entries=1, bytes="),
         ("Router", f"Router(models={MODELS}, rules=['long context', 'code'])"),
         ("Engine", f"Engine(cache=None, router=Router(models={MODELS}, "),
         ("VectorIndex", "VectorIndex(dim=3, kind='flat', entries=1)"),
@@ -60,6 +62,14 @@ def test_an_object_says_what_it_is(used, name, starts):
 
     assert shown.startswith(starts)
     assert "parcel" not in shown
+
+
+def test_a_closed_cache_says_that_it_is_closed():
+    """Its repr does not raise, as every other use does."""
+    cache = cf.SemanticCache()
+    cache.close()
+
+    assert repr(cache) == "SemanticCache(closed)"
 
 
 def test_a_configuration_shows_no_key(monkeypatch):

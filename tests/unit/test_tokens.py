@@ -132,6 +132,26 @@ def test_truncation_keeps_whole_characters_within_the_limit(tokenizer: Tokenizer
         tokenizer.truncate("a", 1, "left")
 
 
+def test_a_size_below_zero_is_refused_by_name(tokenizer: Tokenizer) -> None:
+    """A negative limit is an error that names the argument and its value."""
+    with pytest.raises(ConfigError, match="max_tokens=-1"):
+        tokenizer.truncate("a", -1)
+    with pytest.raises(ConfigError, match="max_tokens=-2"):
+        tokenizer.split("a", -2)
+    with pytest.raises(ConfigError, match="overlap=-3"):
+        tokenizer.split("a", 8, -3)
+    with pytest.raises(ConfigError, match="limit=-4"):
+        tokenizer.count_up_to("a", -4)
+    with pytest.raises(TypeError):
+        tokenizer.truncate("a", "many")  # type: ignore[arg-type]
+
+
+def test_one_str_is_no_batch(tokenizer: Tokenizer) -> None:
+    """A str where a list of texts belongs is refused, and not read as a text a character."""
+    with pytest.raises(ConfigError, match=r"call count\(text\)"):
+        tokenizer.count_batch("abc")
+
+
 def test_chunks_put_together_are_the_text(tokenizer: Tokenizer) -> None:
     """Without overlap nothing is lost or doubled."""
     text = "The 世界 is round. 🙂\n" * 60
@@ -287,10 +307,14 @@ def test_the_command_counts_files(tmp_path: Path) -> None:
     one.write_text("hello world")
     two.write_text("How do I reset my password?")
     lines = CliRunner().invoke(app, [str(one), str(two)]).output.splitlines()
+    unknown = CliRunner().invoke(app, ["--model", "foo", str(one)])
     found = json.loads(
         CliRunner().invoke(app, ["--json", "--model", "claude-sonnet-4-5", "-"], input="hello world").output
     )
 
     assert [line.split()[0] for line in lines] == ["2", "7", "9"]
     assert found["files"][0]["exact"] is False
+    assert unknown.stdout.split()[0] == "~2"
+    assert "'foo'" in unknown.stderr
+    assert "o200k_base" in unknown.stderr
     assert isinstance(CliRunner().invoke(app, [str(tmp_path / "none")]).exception, ConfigError)

@@ -58,3 +58,20 @@ def test_requests_are_seeded_and_clean() -> None:
 
     assert one == other
     assert not any("{" in text or "|" in text for text in one)
+
+
+def test_the_shipped_file_reads_back_as_the_vectors_that_it_gives() -> None:
+    """What the scripts write means the same to the scripts and to the core."""
+    import pack
+
+    from compound_fast import _core
+
+    embedder = _core.StaticEmbedder()
+    vocabulary, rows = pack.read(TRAINING.parent / "rust/core/models/static-en-v1.cfm")
+    texts = ["Where is my order 483920?", "cancel the subscription"]
+    summed = np.stack([rows[embedder.pieces(text)].sum(0) for text in texts])
+
+    assert vocabulary == embedder.vocabulary()
+    np.testing.assert_allclose(
+        embedder.embed_batch(texts), summed / np.linalg.norm(summed, axis=1, keepdims=True), atol=1e-5
+    )

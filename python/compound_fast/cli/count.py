@@ -22,7 +22,7 @@ def count(
 ) -> None:
     """Count the tokens of files, like wc.
 
-    One line a file and a total. A tilde before a count says that it is an estimate.
+    One line a file and a total. A tilde before a count says that it is an estimate; standard error says of which kind.
 
     Example: compound-fast count --model gpt-4o README.md docs/*.md
     """
@@ -33,6 +33,8 @@ def count(
         rows = [{"file": name, **_fields(found)} for name, found in counts]
         typer.echo(json.dumps({"model": model, "files": rows, "total": total}, ensure_ascii=False))
         return
+    if how := next((found.how for _, found in counts if not found.exact), None):
+        typer.echo(f"compound-fast: no tokenizer for model {model!r} ships; the counts are {how}", err=True)
     width = max(8, len(str(total)) + 1)
     for name, found in counts:
         typer.echo(_line(found.tokens, found.exact, "" if files is None else name, width))

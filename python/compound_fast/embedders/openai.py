@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from compound_fast._arguments import check_texts
 from compound_fast._keys import check_key
 from compound_fast.errors import ConfigError, DispatchError, TextError
 
@@ -85,6 +86,8 @@ class OpenAIEmbedder:
 
         Raises
         ------
+        ConfigError
+            If `texts` is one str.
         TextError
             If a text is not UTF-8 (a lone surrogate).
         DispatchError
@@ -93,15 +96,19 @@ class OpenAIEmbedder:
         """
         import numpy as np
 
+        texts = check_texts("texts", texts)
         rows: list[NDArray[np.float32]] = []
         for start in range(0, len(texts), self._batch):
-            rows += self._ask(list(texts[start : start + self._batch]))
+            rows += self._ask(texts[start : start + self._batch])
         if len({row.shape for row in rows}) > 1:
             raise DispatchError("the embedding server sent vectors of different lengths", **_context())
         vectors = np.asarray(rows, np.float32).reshape(len(rows), -1)
         norms = np.linalg.norm(vectors, axis=1, keepdims=True)
         np.divide(vectors, norms, out=vectors, where=norms > 0)
         return vectors
+
+    def __repr__(self) -> str:
+        return f"OpenAIEmbedder({self._model!r}, base_url={str(self._client.base_url)!r})"
 
     def close(self) -> None:
         """Close the connections."""

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from compound_fast import _core
+from compound_fast._arguments import check_texts
 from compound_fast.errors import TextError
 
 if TYPE_CHECKING:
@@ -47,14 +48,26 @@ class StaticEmbedder:
             return self._core.embed(text)
 
     def embed_batch(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return a row for each text, shape ``(len(texts), dim)``, with the GIL released; raises as `embed` does."""
+        """Return a row for each text, shape ``(len(texts), dim)``, with the GIL released.
+
+        Raises
+        ------
+        ConfigError
+            If `texts` is one str.
+        TextError
+            If a text holds a lone surrogate.
+        """
+        rows = check_texts("texts", texts)
         with _utf8():
-            return self._core.embed_batch(list(texts))
+            return self._core.embed_batch(rows)
 
     def coverage(self, text: str) -> float:
         """Return how much of a text the table knows, in [0, 1]: near 0 for other scripts and for symbols."""
         with _utf8():
             return self._core.coverage(text)
+
+    def __repr__(self) -> str:
+        return repr(self._core)
 
 
 @contextmanager

@@ -12,8 +12,7 @@ try:
     from litellm.types.utils import all_litellm_params
 except ImportError as error:
     raise ImportError(
-        "compound_fast.integrations.litellm needs LiteLLM 1.103: "
-        "pip install 'litellm>=1.103,<1.104' fastapi soundfile"
+        "compound_fast.integrations.litellm needs LiteLLM 1.103: pip install 'litellm>=1.103,<1.104' fastapi soundfile"
     ) from error
 
 from compound_fast._cache_faults import CacheFaults

@@ -62,6 +62,10 @@ impl PyStaticEmbedder {
         ids
     }
 
+    fn __repr__(&self) -> String {
+        format!("StaticEmbedder(id={:?}, dim={})", self.embedder.id(), self.embedder.dim())
+    }
+
     fn vocabulary(&self) -> Vec<&'static str> {
         let pieces = self.embedder.wordpiece();
         (0..pieces.len()).map(|id| pieces.text_of(id)).collect()

@@ -360,6 +360,12 @@ impl PyFeatures {
         Ok(self.read().vector(&self.shape(), self.analysis.request().layout(), tokens).into_pyarray(py))
     }
 
+    fn __repr__(&self) -> String {
+        let read = self.read();
+        let (kind, slots) = (read.question_type.name(), read.slots.slots.len());
+        format!("Features(chars={}, words={}, question_type={kind:?}, slots={slots})", read.chars, read.words)
+    }
+
     #[staticmethod]
     fn schema() -> (u32, Vec<String>) {
         (features::SCHEMA_VERSION, features::schema())

@@ -2,7 +2,7 @@
 
 use compound_fast_core::tokens::{self, Encoding, Keep, Policy, Specials};
 use numpy::{PyArray1, PyArrayMethods, PyReadonlyArray1};
-use pyo3::exceptions::PyTypeError;
+use pyo3::exceptions::{PyOverflowError, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
@@ -113,9 +113,17 @@ impl Tokenizer {
     fn count_batch<'py>(
         &self,
         texts: &Bound<'py, PyAny>,
-        threads: Option<usize>,
+        threads: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyArray1<u32>>> {
         let py = texts.py();
+        if texts.is_instance_of::<PyString>() {
+            return Err(raise(
+                py,
+                "ConfigError",
+                "texts is one str; pass a list of texts, or call count(text)".to_owned(),
+            ));
+        }
+        let threads = threads.map(|threads| whole("threads", threads)).transpose()?;
         // Held until the counting is done, whatever another thread does to the list meanwhile.
         let texts = texts.try_iter()?.collect::<PyResult<Vec<_>>>()?;
         let utf8 = texts.iter().map(text_of).collect::<PyResult<Vec<_>>>()?;
@@ -124,8 +132,8 @@ impl Tokenizer {
     }
 
     /// The number of tokens of a text if there are at most `limit`, else None.
-    fn count_up_to(&self, text: &Bound<'_, PyAny>, limit: usize) -> PyResult<Option<usize>> {
-        let utf8 = text_of(text)?;
+    fn count_up_to(&self, text: &Bound<'_, PyAny>, limit: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+        let (utf8, limit) = (text_of(text)?, whole("limit", limit)?);
         on(text.py(), utf8.len(), || self.encoding.count_up_to(utf8, limit))
     }
 
@@ -154,22 +162,28 @@ impl Tokenizer {
 
     /// The part of a text that stays when it is cut to at most `max_tokens`.
     #[pyo3(signature = (text, max_tokens, keep = "start"))]
-    fn truncate<'py>(&self, text: &Bound<'py, PyAny>, max_tokens: usize, keep: &str) -> PyResult<Bound<'py, PyString>> {
-        let (py, utf8) = (text.py(), text_of(text)?);
+    fn truncate<'py>(
+        &self,
+        text: &Bound<'py, PyAny>,
+        max_tokens: &Bound<'py, PyAny>,
+        keep: &str,
+    ) -> PyResult<Bound<'py, PyString>> {
+        let (py, utf8, max_tokens) = (text.py(), text_of(text)?, whole("max_tokens", max_tokens)?);
         let keep = self::keep(py, keep)?;
         let kept = on(py, utf8.len(), || self.encoding.truncate(utf8, max_tokens, keep))?;
         Ok(PyString::new(py, kept))
     }
 
     /// The text in chunks of at most `max_tokens`.
-    #[pyo3(signature = (text, max_tokens, overlap = 0))]
+    #[pyo3(signature = (text, max_tokens, overlap = None), text_signature = "($self, text, max_tokens, overlap=0)")]
     fn split<'py>(
         &self,
         text: &Bound<'py, PyAny>,
-        max_tokens: usize,
-        overlap: usize,
+        max_tokens: &Bound<'py, PyAny>,
+        overlap: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Vec<Bound<'py, PyString>>> {
-        let (py, utf8) = (text.py(), text_of(text)?);
+        let (py, utf8, max_tokens) = (text.py(), text_of(text)?, whole("max_tokens", max_tokens)?);
+        let overlap = overlap.map_or(Ok(0), |overlap| whole("overlap", overlap))?;
         let chunks = on(py, utf8.len(), || self.encoding.split(utf8, max_tokens, overlap))?.or_raise(py)?;
         Ok(chunks.into_iter().map(|chunk| PyString::new(py, &utf8[chunk])).collect())
     }
@@ -181,6 +195,18 @@ impl Tokenizer {
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (&'static str,))> {
         Ok((py.get_type::<Self>().getattr("get")?, (self.encoding.name(),)))
     }
+}
+
+/// A whole number of at least 0, whose name an error has.
+fn whole(name: &str, value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    let py = value.py();
+    value.extract::<usize>().map_err(|error: PyErr| {
+        if error.is_instance_of::<PyOverflowError>(py) {
+            raise(py, "ConfigError", format!("{name}={value} is outside [0, 2^64); pass a whole number of at least 0"))
+        } else {
+            error
+        }
+    })
 }
 
 /// A count that says what it is.

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::partition::{Dropped, Large, Vector};
-use super::records::{self, Record};
-use super::state::{Entry, Now, State};
+use super::partition::{Large, Vector};
+use super::records;
+use super::reload::Loading;
+use super::state::{Entry, State};
 use super::{Cache, CacheConfig};
 use crate::clock::Clock;
 use crate::embed::Embedder;
@@ -293,85 +294,6 @@ impl Cache {
             here => here.read(),
         }
     }
-
-    /// Opens the indexes that go with a snapshot.
-    fn open_partitions(&mut self, directory: &Directory, generation: u64, loading: &mut Loading) -> Result<()> {
-        let total = &self.state.get_mut().large_bytes;
-        for partition in directory.partitions(generation)? {
-            let large = Large::open(&directory.vectors(generation, partition), self.embedder.dim(), total)?;
-            loading.indexes.insert(partition, large);
-        }
-        Ok(())
-    }
-
-    /// Takes out of opened indexes what is no entry's: it went while they were written.
-    fn forget_orphans(&mut self, indexes: HashMap<u128, Arc<Large>>) {
-        let state = self.state.get_mut();
-        for (partition, large) in indexes {
-            large.keep(|key| {
-                let entry = state.slot(key).and_then(|slot| state.store.get(slot));
-                entry.is_some_and(|entry| entry.partition == partition)
-            });
-        }
-    }
-
-    /// Does again what a record says was done.
-    fn replay(&mut self, payload: &[u8], loading: &mut Loading) {
-        let now = Now { now_ms: self.clock.now_ms(), max_age_ms: u64::MAX };
-        let Some(record) = records::read(payload) else {
-            loading.skipped += payload.len() as u64;
-            return;
-        };
-        let mut dropped = Dropped::default();
-        match record {
-            Record::Put(entry, vector) => {
-                if vector.is_none() && loading.indexes.contains_key(&entry.partition) && now.is_live(&entry) {
-                    self.state.get_mut().enter_indexed(*entry, &loading.indexes, &mut dropped);
-                    let max_bytes = self.config.max_bytes;
-                    self.state.get_mut().evict(max_bytes, &mut dropped);
-                    return;
-                }
-                let is_whole = vector.as_ref().is_none_or(|vector| vector.len() == self.embedder.dim());
-                let put = if loading.is_current && is_whole { Some((*entry, vector)) } else { self.rebuilt(*entry) };
-                loading.was_rebuilt |= !loading.is_current;
-                let is_semantic = self.config.is_semantic;
-                let max_bytes = self.config.max_bytes;
-                let state = self.state.get_mut();
-                if let Some((entry, vector)) = put.filter(|(entry, _)| now.is_live(entry)) {
-                    let vector = vector.as_deref().filter(|_| is_semantic);
-                    if let (Some((large, key)), Some(vector)) = (state.insert(entry, vector, &mut dropped), vector) {
-                        dropped.settle(); // what a record does again has the same key
-                        large.add_waiting(key, vector);
-                    }
-                    state.evict(max_bytes, &mut dropped);
-                }
-            }
-            Record::Invalidate(selection) => {
-                self.state.get_mut().take_all(&selection, &*self.embedder, &mut dropped);
-            }
-            Record::Wrong { asked, answered, entry_id } => {
-                let state = self.state.get_mut();
-                state.anchors.add(asked, answered);
-                if let Some(slot) = state.store.find_id(entry_id) {
-                    state.remove(slot, &mut dropped);
-                }
-            }
-            Record::Clear => drop(self.state.get_mut().emptied(self.config.eviction)),
-        }
-    }
-
-    /// An entry whose fingerprints, signature and vector mean nothing here any more, made anew from its request.
-    fn rebuilt(&self, entry: Entry) -> Option<(Entry, Option<Vec<f32>>)> {
-        let origin = &entry.origin;
-        let request = Request::parse(origin.request.to_vec(), &origin.tenant, &origin.namespace).ok()?;
-        let analysis = Analysis::new(request);
-        let scope = self.key.scope(analysis.request());
-        let fingerprint = self.key.exact(scope, analysis.request());
-        let probe = self.may_compare(&analysis).then(|| self.probe(&analysis, scope, fingerprint));
-        let partition = probe.as_ref().map_or(0, |probe| probe.partition);
-        let signature = probe.as_ref().map(|probe| probe.signature).unwrap_or_default();
-        Some((Entry { fingerprint, partition, signature, ..entry }, probe.map(|probe| probe.vector)))
-    }
 }
 
 impl State {
@@ -381,16 +303,6 @@ impl State {
         let number = journal.append(payload);
         Some(Ticket { journal, number })
     }
-}
-
-#[derive(Debug, Default)]
-struct Loading {
-    /// Whether what is read means what it would mean if it were written now.
-    is_current: bool,
-    was_rebuilt: bool,
-    skipped: u64,
-    /// Opened, and filled already.
-    indexes: HashMap<u128, Arc<Large>>,
 }
 
 /// Requests on whose reading [`meaning`] rests: slots, signs, negations, directions, persons, small words, another language, code.

@@ -295,6 +295,18 @@ fn an_expired_entry_is_not_read_back() {
     assert_eq!(try_open(&folder.0, CacheConfig::default(), embedder, 1_010).unwrap().len(), 1);
 }
 
+#[test]
+fn an_answer_that_was_replaced_does_not_come_back_when_the_new_one_has_had_its_time() {
+    let folder = Folder::new("replaced");
+    let cache = open(&folder);
+    put(&cache, "question", PutOptions::default());
+    put(&cache, "question", PutOptions { ttl_ms: Some(10), ..PutOptions::default() });
+    drop(cache);
+
+    let embedder = StaticEmbedder::shipped().unwrap();
+    assert!(try_open(&folder.0, CacheConfig::default(), embedder, 1_010).unwrap().is_empty());
+}
+
 /// Another embedder: other vectors, of another length.
 #[derive(Debug)]
 struct Other(Arc<StaticEmbedder>);

@@ -14,6 +14,7 @@ mod observed;
 mod partition;
 mod quotas;
 mod records;
+mod reload;
 mod select;
 mod state;
 mod stats;
@@ -379,6 +380,8 @@ fn random_key() -> Result<[u8; 16]> {
 mod durable_tests;
 #[cfg(test)]
 mod invalidate_tests;
+#[cfg(test)]
+mod model_tests;
 #[cfg(test)]
 mod partition_tests;
 #[cfg(test)]

@@ -17,8 +17,9 @@ use crate::store::Slot;
 /// Up to so many vectors a scan of whole rows is as fast as one of codes (3 us), and takes no more memory.
 pub(super) const SMALL_UP_TO: usize = 64;
 
-/// How many neighbours are looked at before the semantic tier gives up: a refused one lets the next one through.
-const CANDIDATES: usize = 4;
+/// How many neighbours are looked at before the semantic tier gives up: a refused one lets the next one through. Three
+/// words can change places in six ways, all of which a sum of word vectors has at a similarity of 1.
+const CANDIDATES: usize = 8;
 
 /// Vectors that are linked while others may wait to add theirs: some milliseconds.
 const LINKED_AT_ONCE: usize = 16;

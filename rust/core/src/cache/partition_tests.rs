@@ -8,28 +8,25 @@ use super::tests::{answer, ask, cache, cache_with};
 use super::*;
 use crate::embed::StaticEmbedder;
 
-const WORDS: [&str; 16] = [
-    "goldlight",
-    "waterwork",
-    "moonfall",
-    "handmark",
-    "bookstand",
-    "stonecase",
-    "fireware",
-    "windshop",
-    "garden",
-    "kitchen",
-    "window",
-    "harbour",
-    "mountain",
-    "engine",
-    "teacher",
-    "bridge",
+/// A list for each place: texts of the same words in another order have one vector, and only four candidates are judged.
+const WORDS: [[&str; 16]; 3] = [
+    [
+        "apple", "bread", "chair", "dress", "engine", "flower", "garden", "hammer", "island", "jacket", "kitchen",
+        "ladder", "mirror", "needle", "orange", "pencil",
+    ],
+    [
+        "bridge", "castle", "desert", "factory", "glacier", "harbour", "museum", "palace", "river", "school",
+        "station", "temple", "tower", "valley", "village", "windmill",
+    ],
+    [
+        "actor", "baker", "captain", "doctor", "farmer", "hunter", "judge", "king", "lawyer", "nurse", "painter",
+        "pilot", "queen", "sailor", "teacher", "writer",
+    ],
 ];
 
 fn question(number: usize) -> String {
-    let word = |shift: u32| WORDS[(number >> shift) & 15];
-    format!("Where do I find the {} near the {} of the {} and what does it mean", word(0), word(4), word(8))
+    let word = |place: usize| WORDS[place][(number >> (4 * place)) & 15];
+    format!("Where do I find the {} near the {} of the {} and what does it mean", word(0), word(1), word(2))
 }
 
 fn vectors(cache: &Cache) -> usize {
@@ -169,6 +166,23 @@ fn the_vectors_of_large_partitions_are_beside_the_snapshot_and_found_again() {
     assert_eq!(folder.files("vectors-").len(), 1);
     second.close().unwrap();
     assert_eq!(open(&folder).stats().loaded, 419);
+}
+
+#[test]
+fn a_folder_that_is_opened_with_a_smaller_budget_keeps_what_fits_in_both_tiers() {
+    let folder = Folder::new("smaller");
+    let first = open(&folder);
+    fill(&first, 0..400);
+    first.compact().unwrap();
+    first.close().unwrap();
+
+    let config = CacheConfig { max_bytes: 150_000, ..CacheConfig::default() };
+    let second = try_open(&folder.0, config, StaticEmbedder::shipped().unwrap(), 1_000).unwrap();
+
+    assert!((40..200).contains(&second.len()), "{}", second.len());
+    assert_eq!(vectors(&second), second.len());
+    assert_eq!(served(&second, 399), Some((HitKind::Semantic, 1.0)));
+    assert!(second.stats().bytes <= 150_000);
 }
 
 #[test]

@@ -15,16 +15,18 @@ mod signature;
 mod simd;
 mod slots;
 mod vector;
+mod word;
 
 pub use self::analysis::Analysis;
 pub use self::intent::{QuestionType, Task};
 pub use self::language::{language, script};
-use self::lexicon::{Lexicon, WordKey, entry, flag};
+use self::lexicon::{Lexicon, entry, flag};
 pub use self::ngrams::{Sparse, hashed_ngrams};
 use self::scan::{Kind, Scan, Token, scan};
 pub use self::signature::LexicalSignature;
 pub use self::slots::{Slot, SlotKind, Slots};
 pub use self::vector::{SCHEMA_VERSION, schema};
+use self::word::WordKey;
 use crate::request::Request;
 
 /// What one pass over the last user turn found.
@@ -90,7 +92,10 @@ impl Features {
 
     /// Reads a text in canonical form.
     pub fn of_text(text: &str) -> Self {
-        let found = scan(text);
+        Self::of_scan(text, scan(text))
+    }
+
+    fn of_scan(text: &str, found: Scan) -> Self {
         let mut reader = Reader::new(text, &found);
         reader.run(&found.tokens);
         reader.finish(found)
@@ -204,7 +209,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn word(&mut self, token: &Token, (flags, stem): (u32, u32), is_slot: bool) {
         if flags & flag::COUNTED != 0 {
             self.count_flags(token, flags);
@@ -217,7 +222,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The stem of a token whose entry has `stem`.
-    #[inline(always)]
+    #[inline]
     fn stem(&self, token: &Token, stem: u32) -> u32 {
         if token.stem != 0 {
             return token.stem;

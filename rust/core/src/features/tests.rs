@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::lexicon::WordKey;
+use super::word::WordKey;
 use super::*;
 
 /// A sentence of `slots/sentences.txt`, and its slots as kind, value and the text they stand on.

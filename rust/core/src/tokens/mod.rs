@@ -32,6 +32,8 @@ mod vocabulary;
 mod window;
 
 #[cfg(test)]
+mod request_tests;
+#[cfg(test)]
 mod tests;
 
 pub use cut::Keep;

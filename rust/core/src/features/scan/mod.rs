@@ -8,8 +8,9 @@ use unicode_normalization::char::is_combining_mark;
 
 use self::signs::Signs;
 use self::windows::Walk;
-use super::lexicon::{Lexicon, WordKey, entry};
+use super::lexicon::{Lexicon, entry};
 use super::simd::with_masks;
+use super::word::WordKey;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! What is longer than a word: numbers, dates, versions, ids, addresses, names of files and of code, strings in quotes.
 
 use super::{Class, Kind, Scanner};
-use crate::features::lexicon::{WordKey, entry};
+use crate::features::lexicon::entry;
+use crate::features::word::WordKey;
 
 /// Most bytes of a quoted string, quotes left out: more is a passage and not a name.
 const LONGEST_QUOTE: usize = 60;

@@ -2,11 +2,12 @@
 //!
 //! Nine words of ten are a run of at most 16 ASCII letters with nothing behind it that would make more of it. They are
 //! read here, as one number each; all else goes byte by byte through [`Scanner::step`], which reads these words as well.
+#![expect(clippy::inline_always, reason = "the walk must be compiled into its caller, with the CPU's instructions")]
 
 use super::super::markup;
 use super::super::simd::{Classify, Job, Masks, WINDOW};
-use super::{Kind, Scan, Scanner, WordKey};
-use crate::features::lexicon::LONGEST;
+use super::{Kind, Scan, Scanner};
+use crate::features::word::{LONGEST, WordKey};
 
 /// The walk over a text.
 pub struct Walk<'a>(pub &'a str);
@@ -138,5 +139,42 @@ fn goes_on(sixteen: u128, next: u8, after: u8) -> bool {
         b'(' => after == b')',
         b'.' => after.is_ascii_lowercase() || (sixteen & 0xff) | 0x20 == u128::from(b'w'), // "www."
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::features::Features;
+    use crate::features::simd::Portable;
+
+    /// The obvious walk: one step after the other.
+    fn by_steps(text: &str) -> Features {
+        let mut scanner = Scanner::new(text);
+        let mut at = 0;
+        while at < text.len() {
+            at = scanner.step(at);
+        }
+        scanner.found.markup_signs = (0..text.len()).map(|at| markup::signs(text.as_bytes(), at, 1)).sum();
+        Features::of_scan(text, scanner.found)
+    }
+
+    /// What meets at the places where a run of letters is a word and no more, or is not.
+    const PIECES: &str = "a|A|I|the|Order|don't|Don’t|can't|www|www\\.|http://a\\.b/c|ann@mail\\.example|v2|INV-2024-001|\
+        user_id|_|getUser|main\\(\\)|\\):|==|café|猫は|½|'|’|\"|`|```|\\$5|5%|#5|12|10:30|5kg|a\\.m\\.|report\\.pdf|c\\+\\+|c#|-|-l|\
+        \\*\\*|</b>|/>|\\]\\(|!|\\?|\\.|,|;|:|\n|\n  |\t|internationalization|five|dollars|May|stories|today's|£|[a-z]{1,20}|\\PC";
+
+    proptest! {
+        #[test]
+        fn a_walk_by_windows_finds_what_steps_find(
+            pieces in proptest::collection::vec((PIECES, prop_oneof![Just(""), Just(" "), Just("  ")]), 0..80),
+        ) {
+            let text: String = pieces.iter().flat_map(|(piece, gap)| [piece.as_str(), gap]).collect();
+            let expected = by_steps(&text);
+            prop_assert_eq!(&Features::of_text(&text), &expected);
+            prop_assert_eq!(&Features::of_scan(&text, Walk(&text).run::<Portable>()), &expected);
+        }
     }
 }

@@ -85,6 +85,7 @@ mod tests {
 
     impl Job for Read<'_> {
         type Found = Masks;
+        #[expect(clippy::inline_always, reason = "the body must be compiled into its caller")]
         #[inline(always)]
         fn run<C: Classify>(self) -> Masks {
             C::masks(self.0)

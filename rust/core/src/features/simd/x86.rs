@@ -16,6 +16,7 @@ pub fn run_avx2<J: Job>(job: J) -> J::Found {
 enum Avx2 {}
 
 impl Classify for Avx2 {
+    #[expect(clippy::inline_always, reason = "the body must be compiled into its caller")]
     #[inline(always)]
     fn masks(bytes: &[u8; WINDOW]) -> Masks {
         // SAFETY: only `run_avx2` uses this type, so the CPU has the feature.
