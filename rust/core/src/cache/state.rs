@@ -199,8 +199,8 @@ impl State {
     }
 }
 
-/// What a vector takes, about: 400 bytes in a partition of some hundreds, 600 in a larger one.
-const VECTOR_BYTES: usize = 640;
+/// What a vector takes in a partition of few; in one of thousands it is some 600, and a tenant holds less than its share.
+const VECTOR_BYTES: usize = 1024;
 
 /// What an entry counts for its tenant: itself, and the vector that it is compared by.
 fn quota_bytes(entry: &Entry) -> usize {
