@@ -18,7 +18,7 @@ RUST_SOURCES := $(shell find rust/core rust/py -type f -not -path '*/target/*')
 FUZZ_TARGETS := $(basename $(notdir $(wildcard rust/fuzz/targets/*.rs)))
 CHECKED := python tests benches examples training conftest.py
 
-.PHONY: help demo test env build wheel check lint types layers fuzz-check fuzz miri tsan bench bench-python bench-rust integration adapters training-sample lock clean
+.PHONY: help demo test env build wheel check lint types layers fuzz-check fuzz miri bench bench-python bench-rust integration adapters training-sample lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
@@ -97,16 +97,11 @@ SECONDS ?= 60
 fuzz: ## one fuzz target for SECONDS (default 60): make fuzz TARGET=request_parse
 	rust/fuzz/run $(TARGET) -max_total_time=$(SECONDS)
 
-# Both need a nightly toolchain with rust-src, the first the component miri as well; neither is part of `check`.
-NIGHTLY := CARGO_TARGET_DIR=target/nightly
+# Needs a nightly toolchain with miri and rust-src; no part of `check`.
 SEED ?= 0
 miri: ## the index beside a change under Miri, with one of its schedules: make miri SEED=7
-	$(NIGHTLY) MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-permissive-provenance -Zmiri-preemption-rate=0.2 -Zmiri-seed=$(SEED)' \
+	CARGO_TARGET_DIR=target/nightly MIRIFLAGS='-Zmiri-disable-isolation -Zmiri-permissive-provenance -Zmiri-preemption-rate=0.2 -Zmiri-seed=$(SEED)' \
 	  cargo +nightly miri test --locked --package compound-fast-core --lib -- index::beside_tests
-
-tsan: ## the same on real threads under ThreadSanitizer, the standard library built with it
-	$(NIGHTLY) RUSTFLAGS=-Zsanitizer=thread cargo +nightly test --locked -Zbuild-std --target x86_64-unknown-linux-gnu \
-	  --package compound-fast-core --lib -- index::beside_tests
 
 bench: bench-python bench-rust ## all benchmarks
 
