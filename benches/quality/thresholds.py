@@ -3,7 +3,7 @@
 ``python benches/quality/thresholds.py [DATA]`` (DATA defaults to ``COMPOUND_FAST_DATA`` or ``../shared/data``; without
 it only the sample traffic that ships is read). Each request is looked up, and where it misses its class is stored as
 the answer; a hit is right where the class is the request's own. The clock is the traffic's. Hits are in per cent of
-the requests, wrong ones in per cent of the hits; "exact" is what the exact tier serves alone.
+the requests, wrong ones in per cent of the hits; "exact" is what the exact tier serves alone::
 
                         sample traffic     support stream     with twins      banking77
     exact alone              6.3 / 0.0         12.5 / 0.0     11.6 / 0.0      0.1 / 0.0

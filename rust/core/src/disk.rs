@@ -75,7 +75,7 @@ impl File {
     ///
     /// # Errors
     /// The system's.
-    pub fn len(&self) -> io::Result<u64> {
+    pub fn size(&self) -> io::Result<u64> {
         Ok(self.file.metadata()?.len())
     }
 

@@ -59,7 +59,7 @@ fuzz_target!(|data: &[u8]| {
 fn held(cache: &Cache) -> Vec<(u128, Vec<u8>, String)> {
     let (mut found, mut next) = (Vec::new(), Some(0));
     while let Some(from) = next {
-        let (page, to) = cache.list(&Selection::default(), from);
+        let (page, to) = cache.list(&Selection::default(), from).expect("a selection of everything");
         found.extend(page.into_iter().map(|Listed { entry, .. }| {
             (entry.id, entry.answer.response.to_vec(), format!("{:?} {}", entry.origin, entry.expires_ms))
         }));

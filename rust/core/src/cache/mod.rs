@@ -242,13 +242,16 @@ impl Cache {
         let ticket = record.and_then(|record| state.log(&record));
         state.observed.put.record(elapsed_ns(started));
         drop(state); // before the evicted entries are
+        let has_changed = added.is_some() || !dropped.vectors.is_empty();
         if let (Some((large, key)), Some(vector)) = (added, vector) {
             large.add(key, vector);
-            let mut state = self.state.lock();
-            if state.slot(key).is_none() {
+            if self.state.lock().slot(key).is_none() {
                 dropped.vectors.push((large, key)); // the entry went meanwhile
             }
-            state.evict(self.config.max_bytes, &mut dropped);
+        }
+        dropped.settle();
+        if has_changed {
+            self.hold_to_budget();
         }
         drop(adding);
         self.commit(ticket)?;

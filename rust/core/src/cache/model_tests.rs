@@ -396,6 +396,19 @@ proptest! {
     }
 
     #[test]
+    fn a_full_cache_does_what_a_list_does_and_lets_go_in_turn(steps in steps()) {
+        let config = CacheConfig {
+            max_bytes: 24_000, ttl_ms: Some(400), similarity_threshold: 0.7, tenant_share: Some(0.6), ..CacheConfig::default()
+        };
+        Model::new("model-full", config).run(steps)?;
+    }
+}
+
+proptest! {
+    // A hundred vectors are checked after every step.
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    #[test]
     fn a_large_partition_does_what_a_list_does(steps in steps()) {
         let config = CacheConfig { ttl_ms: Some(1_000), similarity_threshold: 0.7, ..CacheConfig::default() };
         let mut model = Model::new("model-large", config);
@@ -403,13 +416,5 @@ proptest! {
             model.put(FIRST_FILLER + number, 10, None)?;
         }
         model.run(steps)?;
-    }
-
-    #[test]
-    fn a_full_cache_does_what_a_list_does_and_lets_go_in_turn(steps in steps()) {
-        let config = CacheConfig {
-            max_bytes: 24_000, ttl_ms: Some(400), similarity_threshold: 0.7, tenant_share: Some(0.6), ..CacheConfig::default()
-        };
-        Model::new("model-full", config).run(steps)?;
     }
 }

@@ -117,6 +117,19 @@ impl Cache {
         }
     }
 
+    /// Evicts what the budget has no room for, after vectors came into large partitions or went: what these take is known
+    /// only then, and one that goes takes a place in a list of free ones.
+    pub(super) fn hold_to_budget(&self) {
+        loop {
+            let mut dropped = Dropped::default();
+            let mut state = self.state.lock();
+            if state.bytes() <= self.config.max_bytes || state.store.is_empty() {
+                return;
+            }
+            state.evict(self.config.max_bytes, &mut dropped);
+        }
+    }
+
     fn nearest(state: &mut MutexGuard<'_, State>, probe: &Probe, floor: f32, dropped: &mut Dropped) -> Vec<Neighbour> {
         let found = match state.partitions.get(&probe.partition) {
             None => return Vec::new(),

@@ -1,5 +1,5 @@
-//! Searches beside a change: on real threads, under Miri with many schedules (`make miri`), and under `ThreadSanitizer`
-//! (`make tsan`).
+//! Searches beside a change: on real threads, under Miri with a schedule drawn by a seed (`make miri`), and under
+//! `ThreadSanitizer` (`make tsan`).
 //!
 //! Miri fails them where `change` has no fence (a data race), and where an entry of a graph is replaced in two changes
 //! (it is gone between them). One run on the threads of two cores met neither.

@@ -22,13 +22,16 @@ const TOLERANCE: f32 = 0.002;
 /// Candidates of a new entry that are looked at for being of the same row.
 const COPIES_AMONG: usize = 4;
 
+/// Slots, each with the new list of its links.
+pub type Lists = Vec<(u32, Vec<u32>)>;
+
 /// What linking an entry will change.
 #[derive(Debug)]
 pub enum Plan {
     /// It has the row of a linked entry.
     Copy(u32),
     /// Its own links, and the new lists of others.
-    Links(Vec<u32>, Vec<(u32, Vec<u32>)>),
+    Links(Vec<u32>, Lists),
     /// Nothing can be linked to yet.
     Wait,
 }
@@ -99,7 +102,7 @@ pub fn plan(codec: &Codec, slots: &Slots, graph: &Graph, slot: u32) -> Plan {
     if own.is_empty() {
         return if graph.linked() == 0 { Plan::Links(own, Vec::new()) } else { Plan::Wait };
     }
-    let mut others: Vec<(u32, Vec<u32>)> = Vec::with_capacity(own.len());
+    let mut others: Lists = Vec::with_capacity(own.len());
     let mut is_linked_to = false;
     for &other in &own {
         let mut list: Vec<u32> = graph.links(other).collect();
@@ -132,7 +135,7 @@ pub fn plan(codec: &Codec, slots: &Slots, graph: &Graph, slot: u32) -> Plan {
 
 /// The new lists of the entries that a linked one, about to go, is tied to in both directions: each is chosen anew from
 /// its own links and the nearest to it of those of the one that goes.
-pub fn repair(codec: &Codec, slots: &Slots, graph: &Graph, slot: u32) -> Vec<(u32, Vec<u32>)> {
+pub fn repair(codec: &Codec, slots: &Slots, graph: &Graph, slot: u32) -> Lists {
     let is_linked = |link: &u32| *link != slot && graph.standing(*link) == Standing::Linked;
     let around: Vec<u32> = graph.links(slot).filter(is_linked).collect();
     let shorts = Shorts::of(codec, slots, &around);

@@ -4,7 +4,7 @@
 use super::codes::{Codec, Row};
 use super::flat::Neighbour;
 use super::graph::{Graph, Standing};
-use super::link::Plan;
+use super::link::{Lists, Plan};
 use super::search::{self, Wanted};
 use super::slots::Slots;
 use super::vector_index::Kind;
@@ -76,7 +76,7 @@ impl State {
     }
 
     /// Takes an entry out, after the lists of its neighbours are repaired as planned.
-    pub fn remove(&mut self, slot: u32, repaired: Vec<(u32, Vec<u32>)>) {
+    pub fn remove(&mut self, slot: u32, repaired: Lists) {
         let Some(graph) = &mut self.graph else {
             self.slots.swap_remove(slot);
             return;

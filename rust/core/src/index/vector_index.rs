@@ -208,7 +208,7 @@ impl VectorIndex {
     }
 
     /// The slot of an id, and the lists of its neighbours once it has gone.
-    fn leaving(&self, state: &State, id: u64) -> Option<(u32, Vec<(u32, Vec<u32>)>)> {
+    fn leaving(&self, state: &State, id: u64) -> Option<(u32, link::Lists)> {
         let slot = state.slots.find(id)?;
         let repaired = match &state.graph {
             Some(graph) if state.is_tied(slot) => link::repair(&self.codec, &state.slots, graph, slot),

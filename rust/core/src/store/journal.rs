@@ -147,7 +147,7 @@ impl Journal {
             written.lost_to = count;
             // What was written of it is cut off. Where that fails too, the length is what the system says: places count.
             if self.file.set_len(written.len).is_err() {
-                written.len = self.file.len().unwrap_or(written.len);
+                written.len = self.file.size().unwrap_or(written.len);
             }
         }
         done
