@@ -6,14 +6,14 @@ The body is parsed outside the clock; what is timed is `request.features`, the c
 the same text in every round, as loops do; "distinct" never reads a text twice, as servers do. The Python makes counts
 and slots, no frame, signature or canonical values.
 
-Two shared cores of an AMD EPYC, Python 3.11, microseconds, the other core busy::
+Two shared cores of an AMD EPYC, Python 3.11, microseconds, both cores busy (300 rounds)::
 
                                       features             in Python    ratio of medians
                                least    median       least    median
-       100 bytes, one            1.6       1.8          80        86                  48
-       100 bytes, distinct       1.5       2.4          87       102                  43
-      4096 bytes, one           36.6      46.3        3054      7279                 157
-      4096 bytes, distinct      35.8      48.7        3024      7278                 150
+       100 bytes, one            1.3       1.4          81        83                  58
+       100 bytes, distinct       1.3       1.9          85        94                  50
+      4096 bytes, one           23.7      24.8        2998      3065                 124
+      4096 bytes, distinct      24.5      28.0        2910      3050                 109
 """
 
 from __future__ import annotations
