@@ -66,6 +66,12 @@ impl CacheConfig {
         }
         Ok(())
     }
+
+    /// How many bytes one tenant's entries may take, where that is bounded.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a number of bytes")]
+    pub(super) fn quota(&self) -> Option<usize> {
+        self.tenant_share.map(|share| (self.max_bytes as f64 * f64::from(share)) as usize)
+    }
 }
 
 /// What is said of an answer when it is stored.

@@ -32,7 +32,7 @@ pub use self::found::{Candidate, Explanation, Hit, HitKind};
 pub use self::guards::Guard;
 pub use self::invalidate::Listed;
 pub use self::observed::{MOST_SCOPES, Observed, ScopeStats};
-use self::partition::{Dropped, Partition};
+use self::partition::Dropped;
 use self::quotas::Quotas;
 pub use self::select::{Near, Selection, check_names};
 pub use self::state::Entry;
@@ -184,7 +184,8 @@ impl Cache {
     /// Stores the answer to a request, and evicts what the budget has no room for. Another answer to the same request
     /// is replaced.
     ///
-    /// Gives the id of the new entry, or `None` where it is larger than the whole budget, or too old already.
+    /// Gives the id of the new entry, or `None` where it is larger than the whole budget or its tenant's share, or too old
+    /// already: nothing is stored and nothing evicted then.
     ///
     /// # Errors
     /// `Config` where a source or a tag is no name; `Cache` where the disk refused and the cache is strict.
@@ -220,10 +221,7 @@ impl Cache {
                 .or_else(|| self.ttl_ms(analysis, id))
                 .map_or(u64::MAX, |ttl_ms| born_ms.saturating_add(ttl_ms)),
         };
-        let row = 2 * self.embedder.dim() * size_of::<f32>() + size_of::<Partition>();
-        let is_too_large = entry.heap_bytes() + row > self.config.max_bytes;
-        if is_too_large || now_ms >= entry.expires_ms {
-            self.state.lock().stats.too_large += u64::from(is_too_large);
+        if now_ms >= entry.expires_ms || !self.can_hold(&entry) {
             return Ok(None);
         }
         let vector = probe.as_ref().map(|probe| &probe.vector[..]);
@@ -233,16 +231,13 @@ impl Cache {
         let mut state = self.state.lock();
         let added = state.insert(entry, vector, &mut dropped);
         state.stats.stored += 1;
-        if let Some(share) = self.config.tenant_share {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a share of a number of bytes")]
-            let quota = (self.config.max_bytes as f64 * f64::from(share)) as usize;
-            state.hold_to_quota(request.tenant(), quota, &mut dropped);
-        }
+        state.hold_to_quota(request.tenant(), &self.config, &mut dropped);
         state.evict(self.config.max_bytes, &mut dropped);
         let ticket = record.and_then(|record| state.log(&record));
         state.observed.put.record(elapsed_ns(started));
+        let is_full = state.bytes() > self.config.max_bytes;
         drop(state); // before the evicted entries are
-        let has_changed = added.is_some() || !dropped.vectors.is_empty();
+        let may_exceed = is_full || added.is_some() || !dropped.vectors.is_empty();
         if let (Some((large, key)), Some(vector)) = (added, vector) {
             large.add(key, vector);
             if self.state.lock().slot(key).is_none() {
@@ -250,12 +245,20 @@ impl Cache {
             }
         }
         dropped.settle();
-        if has_changed {
+        if may_exceed {
             self.hold_to_budget();
         }
         drop(adding);
         self.commit(ticket)?;
         Ok(Some(id))
+    }
+
+    /// Whether there may be room for an entry; counts it where there is none.
+    fn can_hold(&self, entry: &Entry) -> bool {
+        let mut state = self.state.lock();
+        let can_hold = state.can_hold(entry, self.embedder.dim(), &self.config);
+        state.stats.too_large += u64::from(!can_hold);
+        can_hold
     }
 
     /// Whether an entry is still held (and not expired).
@@ -379,6 +382,8 @@ fn random_key() -> Result<[u8; 16]> {
     Ok(key)
 }
 
+#[cfg(test)]
+mod bounds_tests;
 #[cfg(test)]
 mod durable_tests;
 #[cfg(test)]

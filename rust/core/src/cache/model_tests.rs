@@ -311,6 +311,9 @@ impl Model {
     fn check(&self) -> Outcome {
         let state = self.cache.state.lock();
         prop_assert!(state.bytes() <= self.config.max_bytes);
+        if let (Some(quotas), Some(quota)) = (&state.quotas, self.config.quota()) {
+            prop_assert!(["a", "b"].iter().all(|tenant| quotas.held(tenant) <= quota), "a tenant holds too much");
+        }
         let (mut seen, mut with_vector) = (0, 0);
         for kept in &self.held {
             let Some(slot) = state.store.find_id(kept.id) else {

@@ -24,6 +24,9 @@ const CANDIDATES: usize = 8;
 /// Vectors that are linked while others may wait to add theirs: some milliseconds.
 const LINKED_AT_ONCE: usize = 16;
 
+/// Entries that are evicted before what they held is let go.
+const EVICTED_AT_ONCE: usize = 16;
+
 /// What twelve bits a value can take from the cosine of a vector with itself, and more: a text that is the same but for
 /// its slots reaches any threshold.
 const ROUNDING: f32 = 1e-5;
@@ -123,10 +126,15 @@ impl Cache {
         loop {
             let mut dropped = Dropped::default();
             let mut state = self.state.lock();
-            if state.bytes() <= self.config.max_bytes || state.store.is_empty() {
+            // Some at a time: others get turns, and an index that has become small gives its room back.
+            let max_bytes = self.config.max_bytes;
+            let mut count = 0;
+            while count < EVICTED_AT_ONCE && state.bytes() > max_bytes && state.evict_one(&mut dropped) {
+                count += 1;
+            }
+            if count == 0 {
                 return;
             }
-            state.evict(self.config.max_bytes, &mut dropped);
         }
     }
 

@@ -112,6 +112,17 @@ fn the_budget_holds_while_partitions_grow_and_each_entry_keeps_its_vector() {
 }
 
 #[test]
+fn an_answer_of_nearly_the_whole_budget_takes_the_place_of_a_large_partition() {
+    let (cache, _) = cache_with(CacheConfig { max_bytes: 400_000, ..CacheConfig::default() });
+    fill(&cache, 0..150);
+
+    let id = cache.put(&ask("long 1234"), answer(&"x".repeat(360_000)), PutOptions::default()).unwrap();
+
+    assert!(id.is_some_and(|id| cache.contains(id)));
+    assert!(cache.stats().bytes <= 400_000);
+}
+
+#[test]
 fn threads_that_store_evict_and_look_up_are_never_served_the_answer_to_another_request() {
     let (cache, _) =
         cache_with(CacheConfig { max_bytes: 600_000, similarity_threshold: 0.999, ..CacheConfig::default() });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Cache;
 use super::partition::{Dropped, Large};
 use super::records::{self, Record};
-use super::state::{Entry, Now};
+use super::state::{Entry, Now, State};
 use crate::error::Result;
 use crate::features::Analysis;
 use crate::request::Request;
@@ -65,14 +65,19 @@ impl Cache {
             loading.skipped += payload.len() as u64;
             return;
         };
+        let (dim, config) = (self.embedder.dim(), &self.config);
+        let may_enter = |state: &State, entry: &Entry| now.is_live(entry) && state.can_hold(entry, dim, config);
         let mut dropped = Dropped::default();
         match record {
             Record::Put(entry, vector) => {
                 let vector = match loading.indexes.get(&entry.partition).filter(|_| vector.is_none()) {
-                    Some(_) if loading.has_room && now.is_live(&entry) => {
-                        self.state.get_mut().enter_indexed(*entry, &loading.indexes, &mut dropped);
-                        let max_bytes = self.config.max_bytes;
-                        self.state.get_mut().evict(max_bytes, &mut dropped);
+                    Some(_) if loading.has_room && may_enter(self.state.get_mut(), &entry) => {
+                        let tenant = entry.origin.tenant.clone();
+                        let state = self.state.get_mut();
+                        state.enter_indexed(*entry, &loading.indexes, &mut dropped);
+                        state.hold_to_quota(&tenant, &self.config, &mut dropped);
+                        drop(dropped);
+                        self.hold_to_budget();
                         return;
                     }
                     Some(large) => large.vector(entry.key()),
@@ -82,19 +87,21 @@ impl Cache {
                 let put = if loading.is_current && is_whole { Some((*entry, vector)) } else { self.rebuilt(*entry) };
                 loading.was_rebuilt |= !loading.is_current;
                 let is_semantic = self.config.is_semantic;
-                let max_bytes = self.config.max_bytes;
                 let state = self.state.get_mut();
                 match put {
-                    Some((entry, vector)) if now.is_live(&entry) => {
+                    Some((entry, vector)) if may_enter(state, &entry) => {
+                        let tenant = entry.origin.tenant.clone();
                         let vector = vector.as_deref().filter(|_| is_semantic);
                         if let (Some((large, key)), Some(vector)) = (state.insert(entry, vector, &mut dropped), vector)
                         {
                             dropped.settle(); // what a record does again has the same key
                             large.add_waiting(key, vector);
                         }
-                        state.evict(max_bytes, &mut dropped);
+                        state.hold_to_quota(&tenant, &self.config, &mut dropped);
+                        drop(dropped);
+                        self.hold_to_budget();
                     }
-                    // Its time is over, and it had taken the place of the one before it.
+                    // Its time is over or there is no room for it, and it had taken the place of the one before it.
                     Some((entry, _)) => {
                         if let Some(slot) = state.store.find(entry.fingerprint) {
                             state.remove(slot, &mut dropped);

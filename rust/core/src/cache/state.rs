@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hashbrown::HashMap;
 
 use super::anchors::Anchors;
+use super::config::CacheConfig;
 use super::found::{Candidate, Hit, HitKind};
 use super::guards::{self, Guard};
 use super::observed::Observed;
@@ -75,12 +76,23 @@ impl State {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.store.bytes()
-            + self.small_bytes
-            + self.large_bytes.load(Ordering::Relaxed)
+        self.store.entry_bytes() + self.tables() + self.small_bytes + self.large_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that stay where every entry goes, and some that go with them.
+    fn tables(&self) -> usize {
+        self.store.bytes() - self.store.entry_bytes()
             + self.partitions.allocation_size()
             + self.anchors.bytes()
             + self.quotas.as_ref().map_or(0, Quotas::bytes)
+    }
+
+    /// Whether an entry with a vector of `dim` values fits the budget and its tenant's share when all others have gone. One
+    /// that does not would push them out for nothing. The tables may double for it.
+    pub(super) fn can_hold(&self, entry: &Entry, dim: usize, config: &CacheConfig) -> bool {
+        let row = 2 * dim * size_of::<f32>() + size_of::<Partition>();
+        entry.heap_bytes() + row + 2 * self.tables() <= config.max_bytes
+            && config.quota().is_none_or(|quota| quota_bytes(entry) <= quota)
     }
 
     pub(super) fn is_live(&self, slot: Slot, now: Now) -> bool {
@@ -178,8 +190,9 @@ impl State {
         std::mem::replace(self, fresh)
     }
 
-    /// Removes a tenant's entries, the first that came first, until they take at most `quota` bytes.
-    pub(super) fn hold_to_quota(&mut self, tenant: &str, quota: usize, dropped: &mut Dropped) {
+    /// Removes a tenant's entries, the first that came first, until they take at most its share.
+    pub(super) fn hold_to_quota(&mut self, tenant: &str, config: &CacheConfig, dropped: &mut Dropped) {
+        let Some(quota) = config.quota() else { return };
         while self.quotas.as_ref().is_some_and(|quotas| quotas.held(tenant) > quota) {
             let Some(oldest) = self.quotas.as_mut().and_then(|quotas| quotas.oldest(tenant, &self.store)) else {
                 break;
@@ -189,13 +202,18 @@ impl State {
         }
     }
 
-    /// Removes what should go first until at most `max_bytes` are held.
+    /// Removes what should go first until at most `max_bytes` are held, or one entry: indexes that have become empty are
+    /// counted until what is dropped is let go, and the last entry would go for them.
     pub(super) fn evict(&mut self, max_bytes: usize, dropped: &mut Dropped) {
-        while self.bytes() > max_bytes {
-            let Some(victim) = self.store.victim() else { break };
-            self.remove(victim, dropped);
-            self.stats.evicted += 1;
-        }
+        while self.bytes() > max_bytes && self.store.len() > 1 && self.evict_one(dropped) {}
+    }
+
+    /// Removes what should go first; false where nothing is held.
+    pub(super) fn evict_one(&mut self, dropped: &mut Dropped) -> bool {
+        let Some(victim) = self.store.victim() else { return false };
+        self.remove(victim, dropped);
+        self.stats.evicted += 1;
+        true
     }
 }
 

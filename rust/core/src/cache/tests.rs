@@ -117,25 +117,6 @@ fn one_word_of_a_long_text_counts() {
 }
 
 #[test]
-fn a_full_cache_never_loses_more_than_the_new_entry_needs() {
-    let (cache, _) = cache_with(CacheConfig { max_bytes: 1 << 20, ..CacheConfig::default() });
-    let mut before = 0;
-    for number in 0..2_000 {
-        cache
-            .put(
-                &ask(&format!("word{} other{} third{}", number * 7, number % 91, number % 37)),
-                answer("x"),
-                PutOptions::default(),
-            )
-            .unwrap();
-        let held = cache.len();
-        assert!(held + 80 >= before, "{before} entries, then {held}");
-        before = held;
-    }
-    assert!(before > 300 && cache.stats().evicted > 0, "{before}");
-}
-
-#[test]
 fn a_clock_that_steps_back_keeps_no_entry_alive() {
     let (cache, clock) = cache_with(CacheConfig { ttl_ms: Some(60_000), ..CacheConfig::default() });
     clock.set(100_000_000);
@@ -194,16 +175,6 @@ fn a_second_answer_replaces_the_first_under_a_new_id() {
 }
 
 #[test]
-fn an_answer_larger_than_the_budget_is_not_stored_and_evicts_nothing() {
-    let (cache, _) = cache_with(CacheConfig { max_bytes: 20_000, ..CacheConfig::default() });
-    cache.put(&ask("hi"), answer("short"), PutOptions::default()).unwrap().unwrap();
-
-    assert!(cache.put(&ask("long"), answer(&"x".repeat(20_000)), PutOptions::default()).unwrap().is_none());
-
-    assert_eq!((cache.len(), cache.stats().too_large), (1, 1));
-}
-
-#[test]
 fn explain_says_which_guard_refused_and_changes_nothing() {
     let cache = cache();
     cache.put(&ask("turn on the dark mode in the app"), answer("on"), PutOptions::default()).unwrap();
@@ -256,25 +227,6 @@ fn entries_that_came_together_do_not_expire_together() {
     assert_eq!(alive(499), 200);
     assert!((60..140).contains(&alive(750)));
     assert_eq!(alive(1_000), 0);
-}
-
-#[test]
-fn one_tenant_cannot_push_the_others_out() {
-    let config = CacheConfig { max_bytes: 400_000, tenant_share: Some(0.25), ..CacheConfig::default() };
-    let (cache, _) = cache_with(config);
-    for number in 0..20 {
-        cache.put(&ask_as("small", &format!("thing {number}")), answer("x"), PutOptions::default()).unwrap();
-    }
-
-    for number in 0..1_000 {
-        cache.put(&ask_as("loud", &format!("thing {number}")), answer("x"), PutOptions::default()).unwrap();
-    }
-
-    let held =
-        |tenant: &str| (0..1_000).filter(|n| cache.get(&ask_as(tenant, &format!("thing {n}"))).is_some()).count();
-    assert_eq!(held("small"), 20);
-    assert!((40..80).contains(&held("loud")), "{}", held("loud"));
-    assert!(cache.get(&ask_as("loud", "thing 999")).is_some());
 }
 
 proptest! {

@@ -74,6 +74,11 @@ impl<S> Store<S> {
             + heap::vector(&self.free)
     }
 
+    /// Bytes of the entries themselves, without the tables.
+    pub fn entry_bytes(&self) -> usize {
+        self.heap
+    }
+
     /// How many slots there are, empty ones included: the end of a walk through [`Store::get`].
     pub fn slots(&self) -> usize {
         self.slots.len()
