@@ -196,6 +196,21 @@ impl Journal {
         Self::reckon(&mut self.written.lock(), done, count)
     }
 
+    /// Writes and syncs all that is in line: whoever waits for a record of it, at once or later, finds it done.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn finish(&self) -> io::Result<()> {
+        let mut written = self.written.lock();
+        let is_all = self.pending.lock().count == written.count;
+        let done = if is_all { Ok(()) } else { self.write(&mut written) };
+        if written.synced < written.count {
+            let (synced, count) = (self.sync_file(), written.count);
+            Self::reckon(&mut written, synced, count)?;
+        }
+        done
+    }
+
     /// Length of the file.
     pub fn bytes(&self) -> u64 {
         self.written.lock().len
@@ -211,6 +226,14 @@ pub struct Replay<'a> {
     pub records: Vec<&'a [u8]>,
     /// Bytes that are no record: a write cut short, or damage.
     pub skipped: usize,
+}
+
+/// Has the disk keep a journal that another process may have left to the system.
+///
+/// # Errors
+/// The system's.
+pub fn sync(path: &Path) -> io::Result<()> {
+    File::append(path)?.sync()
 }
 
 /// Reads the bytes of a journal.
