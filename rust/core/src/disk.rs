@@ -85,7 +85,7 @@ impl File {
     /// The system's; what was written may be lost then, and a later sync does not tell.
     pub fn sync(&self) -> io::Result<()> {
         #[cfg(test)]
-        let _sync = self.record.sync();
+        let _sync = self.record.sync()?;
         self.file.sync_data()
     }
 }

@@ -6,6 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use super::partition::{Large, Vector};
@@ -62,6 +63,9 @@ const MOST_JOURNALS: u64 = 8;
 /// How long [`Cache::tend`] links vectors that were added when the cache was opened; a fork may have to wait for it.
 const MOST_LINKING: Duration = Duration::from_millis(300);
 
+/// How long what was acknowledged may wait for the disk while a snapshot is written.
+const DUE: Duration = if cfg!(test) { Duration::from_millis(5) } else { Duration::from_secs(1) };
+
 /// Entries that a snapshot takes from under the lock at a time.
 const SNAPSHOT_PAGE: usize = 64;
 
@@ -106,6 +110,8 @@ impl Cache {
             let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));
             let bytes = fs::read(&path).map_err(|fault| named(fault_of(&fault)))?;
             let replay = journal::read(&bytes).map_err(named)?;
+            // Its process may have been killed before it had the disk write it, and nobody else will.
+            journal::sync(&path).map_err(|fault| named(fault_of(&fault)))?;
             if *key.get_or_insert(replay.head.key) != replay.head.key {
                 let context = "the journal belongs to another cache; move it out of the folder";
                 return Err(named(Error::new(ErrorKind::Snapshot, context)));
@@ -179,26 +185,31 @@ impl Cache {
         };
         disk.head = head;
         disk.older += 1;
+        // Until the snapshot is there, and for good where that fails, what it held is in the journal before.
+        let _ = last.as_ref().map(|last| last.finish().map_err(|fault| self.faulty(&fault)));
         // Vectors of entries that came before the new journal are in their indexes then.
         drop(self.adding.write());
         let save =
             |(partition, large): (&u128, &Arc<Large>)| large.save(&disk.directory.vectors(generation, *partition));
-        let written = large.iter().try_for_each(save).and_then(|()| {
-            snapshot::write(&disk.directory.snapshot(generation), &disk.head, |records| {
-                for (one, other) in anchors {
-                    records.push(&records::wrong(one, other, 0))?;
-                }
-                let mut from = 0;
-                while let Some((page, next)) = self.snapshot_page(from) {
-                    for (entry, vector) in page {
-                        let vector = if large.contains_key(&entry.partition) { None } else { self.copied(vector) };
-                        records.push(&records::put(&entry, vector.as_deref()))?;
+        let write = || {
+            large.iter().try_for_each(save).and_then(|()| {
+                snapshot::write(&disk.directory.snapshot(generation), &disk.head, |records| {
+                    for (one, other) in anchors {
+                        records.push(&records::wrong(one, other, 0))?;
                     }
-                    from = next;
-                }
-                Ok(())
+                    let mut from = 0;
+                    while let Some((page, next)) = self.snapshot_page(from) {
+                        for (entry, vector) in page {
+                            let vector = if large.contains_key(&entry.partition) { None } else { self.copied(vector) };
+                            records.push(&records::put(&entry, vector.as_deref()))?;
+                        }
+                        from = next;
+                    }
+                    Ok(())
+                })
             })
-        });
+        };
+        let written = self.synced_beside(write);
         if let Err(error) = written {
             self.is_behind.store(true, Ordering::Relaxed);
             self.state.lock().stats.io_faults += 1;
@@ -212,32 +223,57 @@ impl Cache {
         Ok(())
     }
 
+    /// Runs work that takes long, and has the disk write what the journal was handed meanwhile: the thread that calls
+    /// [`Cache::tend`] may be the one that works, or wait for it.
+    fn synced_beside(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        let (done, is_done) = mpsc::channel::<()>();
+        let sync = move || {
+            while is_done.recv_timeout(DUE) == Err(RecvTimeoutError::Timeout) {
+                let journal = self.state.lock().journal.clone();
+                let _ = journal.map(|journal| journal.sync().map_err(|fault| self.faulty(&fault)));
+            }
+        };
+        std::thread::scope(|scope| {
+            let started = std::thread::Builder::new().name("compound-fast-sync".into()).spawn_scoped(scope, sync);
+            started.map_err(|fault| Error::new(ErrorKind::Cache, format!("no thread could be started: {fault}")))?;
+            let _done = done; // when this goes, by a panic as well, the thread ends
+            work()
+        })
+    }
+
     /// Lets go of the folder and of every entry in memory. What was acknowledged is on the disk then.
     ///
     /// # Errors
     /// `Cache` where the disk refused.
     pub fn close(&self) -> Result<()> {
-        let journal = self.let_go();
-        drop(self.state.lock().emptied(self.config.eviction));
-        journal.map_or(Ok(()), |journal| journal.sync().map_err(|fault| self.faulty(&fault)))
+        self.is_durable.store(false, Ordering::Relaxed);
+        let mut disk = self.disk.lock();
+        let journal = {
+            let mut state = self.state.lock();
+            let journal = state.journal.take();
+            let old = state.emptied(self.config.eviction);
+            drop(state);
+            drop(old);
+            journal
+        };
+        // Before the folder is another's: what stands in line was changed before, and whoever opens it reads it.
+        let done = journal.map_or(Ok(()), |journal| journal.finish());
+        disk.take();
+        done.map_err(|fault| self.faulty(&fault))
     }
 
     /// Goes on in memory alone, as a forked child has to: the folder is its parent's. False where it did already.
     pub fn leave_disk(&self) -> bool {
-        self.let_go().is_some()
+        self.is_durable.store(false, Ordering::Relaxed);
+        let disk = self.disk.lock().take();
+        let journal = self.state.lock().journal.take();
+        drop(disk);
+        journal.is_some()
     }
 
     /// Whether changes are written down.
     pub fn is_durable(&self) -> bool {
         self.is_durable.load(Ordering::Relaxed)
-    }
-
-    fn let_go(&self) -> Option<Arc<Journal>> {
-        self.is_durable.store(false, Ordering::Relaxed);
-        let disk = self.disk.lock().take();
-        let journal = self.state.lock().journal.take();
-        drop(disk);
-        journal
     }
 
     /// Waits until a change is written down. Whether a fault of the disk is an error is the cache's setting.
@@ -292,6 +328,15 @@ impl Cache {
                 large.vector(key)
             }),
             here => here.read(),
+        }
+    }
+}
+
+impl Drop for Cache {
+    /// Has the disk write what the journal was handed, as [`Cache::close`] does.
+    fn drop(&mut self) {
+        if let Some(journal) = &self.state.get_mut().journal {
+            let _ = journal.finish(); // nobody is left to be told
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use super::durable_tests::{Folder, from, source, try_open_as};
+use super::durable_tests::{Folder, from, put, source, try_open_as};
 use super::tests::ask;
 use super::*;
 use crate::disk::power_cut::{Event, Recording};
@@ -187,4 +187,90 @@ fn what_sync_acknowledged_survives_a_power_cut_at_any_moment() {
 #[test]
 fn what_was_removed_or_tended_survives_a_power_cut_under_interval() {
     survives_power_cuts("cut-interval", false, 12, 25);
+}
+
+/// What any of some power cuts after these events leaves of these requests.
+fn survive_each(recording: &Recording, events: &[Event], name: &str, texts: &[&str]) {
+    let mut draw = draws(7);
+    for cut in 0..20 {
+        let next = Folder::new(&format!("{name}-{cut}"));
+        fs::create_dir(&next.0).unwrap();
+        recording.rebuild(events, &next.0, &mut draw);
+        let cache = try_open_as(&next.0.join("cache"), false).unwrap();
+        for text in texts {
+            assert!(cache.get(&ask(text)).is_some(), "cut {cut} took {text:?}");
+        }
+    }
+}
+
+fn recorded(name: &str) -> (Folder, Recording) {
+    let root = Folder::new(name);
+    fs::create_dir(&root.0).unwrap();
+    let recording = Recording::start(&root.0);
+    (root, recording)
+}
+
+#[test]
+fn what_a_killed_process_left_to_the_system_is_on_the_disk_once_the_folder_was_opened() {
+    let (root, recording) = recorded("cut-killed");
+    let cache = try_open_as(&root.0.join("cache"), false).unwrap();
+    put(&cache, "first", PutOptions::default());
+    cache.leave_disk(); // as a process that is killed: nothing is synced
+
+    let _opened = try_open_as(&root.0.join("cache"), false).unwrap();
+
+    survive_each(&recording, &recording.events(), "cut-killed", &["first"]);
+}
+
+#[test]
+fn what_a_cache_acknowledged_is_on_the_disk_once_it_was_dropped() {
+    let (root, recording) = recorded("cut-dropped");
+    let cache = try_open_as(&root.0.join("cache"), false).unwrap();
+    put(&cache, "first", PutOptions::default());
+    drop(cache);
+    survive_each(&recording, &recording.events(), "cut-dropped", &["first"]);
+}
+
+#[test]
+fn a_folder_is_let_go_of_when_all_is_on_the_disk() {
+    let (root, recording) = recorded("cut-closed");
+    let cache = try_open_as(&root.0.join("cache"), false).unwrap();
+    put(&cache, "first", PutOptions::default());
+    let hold = recording.hold("journal-");
+    std::thread::scope(|scope| {
+        scope.spawn(|| cache.close().unwrap());
+        hold.wait();
+        let error = try_open_as(&root.0.join("cache"), false).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CacheLocked);
+        drop(hold);
+    });
+    survive_each(&recording, &recording.events(), "cut-closed", &["first"]);
+}
+
+#[test]
+fn what_was_acknowledged_before_and_beside_a_snapshot_reaches_the_disk_before_the_snapshot() {
+    let (root, recording) = recorded("cut-beside");
+    let cache = try_open_as(&root.0.join("cache"), false).unwrap();
+    put(&cache, "first", PutOptions::default());
+    let hold = recording.hold("snapshot-");
+    std::thread::scope(|scope| {
+        scope.spawn(|| cache.compact().unwrap());
+        hold.wait();
+        let at = recording.events().len();
+        put(&cache, "second", PutOptions::default());
+        let is_synced = |events: &[Event]| {
+            let written = events[at..].iter().find_map(|event| match event {
+                Event::Wrote { file, .. } => Some(*file),
+                _ => None,
+            });
+            events[at..].iter().any(|event| matches!(event, Event::Synced(file, _) if Some(*file) == written))
+        };
+        let until = Instant::now() + std::time::Duration::from_secs(20);
+        while !is_synced(&recording.events()) && Instant::now() < until {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let events = recording.events();
+        drop(hold);
+        survive_each(&recording, &events, "cut-beside", &["first", "second"]);
+    });
 }

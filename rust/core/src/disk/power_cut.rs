@@ -6,11 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 
 /// Calls to the disk, in the order in which they ended, and what the test says in between.
 #[derive(Debug, Clone)]
@@ -43,8 +43,11 @@ pub(crate) struct Recording {
 pub(crate) struct Record {
     root: PathBuf,
     events: Mutex<Vec<Event>>,
-    /// How long a sync takes at least, so that others come in between.
-    pause: Mutex<Duration>,
+    /// Syncs that are held up, and how many of them have begun.
+    held: Mutex<(Option<&'static str>, usize)>,
+    has_changed: Condvar,
+    /// How many syncs of files from here on fail.
+    refused: Mutex<usize>,
     /// Which file has which name now, and how many files there were.
     files: Mutex<(BTreeMap<PathBuf, usize>, usize)>,
 }
@@ -60,6 +63,22 @@ impl Record {
         self.events.lock().push(event);
     }
 
+    fn wait_for_hold(&self, file: usize) {
+        let is_of = |start: &str| {
+            let files = self.files.lock();
+            let named = |path: &Path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start));
+            files.0.iter().any(|(path, &of)| of == file && named(path))
+        };
+        let mut held = self.held.lock();
+        while let Some(start) = held.0
+            && is_of(start)
+        {
+            held.1 += 1;
+            self.has_changed.notify_all();
+            self.has_changed.wait(&mut held);
+        }
+    }
+
     fn name(&self, path: &Path) -> usize {
         let mut files = self.files.lock();
         files.1 += 1;
@@ -73,8 +92,14 @@ impl Recording {
     /// Begins with what stands below `root` now, which counts as synced.
     pub(crate) fn start(root: &Path) -> Self {
         let files = Mutex::default();
-        let record =
-            Arc::new(Record { root: root.to_owned(), events: Mutex::default(), pause: Mutex::default(), files });
+        let record = Arc::new(Record {
+            root: root.to_owned(),
+            events: Mutex::default(),
+            held: Mutex::default(),
+            has_changed: Condvar::new(),
+            refused: Mutex::default(),
+            files,
+        });
         let mut folders = vec![root.to_owned()];
         while let Some(folder) = folders.pop() {
             for found in fs::read_dir(&folder).unwrap().map(|found| found.unwrap().path()) {
@@ -101,9 +126,15 @@ impl Recording {
         self.record.push(Event::Note(number));
     }
 
-    /// Has every sync from now on take so long at least.
-    pub(crate) fn pause(&self, pause: Duration) {
-        *self.record.pause.lock() = pause;
+    /// Has every sync of a file whose name begins so wait until what is given back is dropped.
+    pub(crate) fn hold(&self, name: &'static str) -> Hold {
+        *self.record.held.lock() = (Some(name), 0);
+        Hold(Arc::clone(&self.record))
+    }
+
+    /// Has the next sync of a file fail.
+    pub(crate) fn refuse_a_sync(&self) {
+        *self.record.refused.lock() += 1;
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {
@@ -196,6 +227,26 @@ impl Recording {
     }
 }
 
+/// Holds syncs up.
+pub(crate) struct Hold(Arc<Record>);
+
+impl Hold {
+    /// Returns when one of them has begun.
+    pub(crate) fn wait(&self) {
+        let mut held = self.0.held.lock();
+        while held.1 == 0 {
+            self.0.has_changed.wait(&mut held);
+        }
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.held.lock().0 = None;
+        self.0.has_changed.notify_all();
+    }
+}
+
 impl Drop for Recording {
     fn drop(&mut self) {
         RECORDS.lock().retain(|record| !Arc::ptr_eq(record, &self.record));
@@ -237,10 +288,6 @@ fn syncing<F: Fn(&Record, usize)>(record: Option<Arc<Record>>, done: F) -> Synci
         let before = record.events.lock().len();
         (record, before)
     });
-    if let Some((record, _)) = &begun {
-        let pause = *record.pause.lock();
-        std::thread::sleep(pause);
-    }
     Syncing(begun, done)
 }
 
@@ -259,11 +306,21 @@ impl FileRecord {
         }
     }
 
-    pub(crate) fn sync(&self) -> Syncing<impl Fn(&Record, usize)> {
+    pub(crate) fn sync(&self) -> io::Result<Syncing<impl Fn(&Record, usize)>> {
         let file = self.0.as_ref().map_or(0, |(_, file, _)| *file);
-        syncing(self.0.as_ref().map(|(record, ..)| Arc::clone(record)), move |record, before| {
+        let mut sync = syncing(self.0.as_ref().map(|(record, ..)| Arc::clone(record)), move |record, before| {
             record.push(Event::Synced(file, before));
-        })
+        });
+        if let Some((record, ..)) = &self.0 {
+            record.wait_for_hold(file);
+            let mut refused = record.refused.lock();
+            if *refused > 0 {
+                *refused -= 1;
+                sync.0 = None;
+                return Err(io::Error::other("refused by the test"));
+            }
+        }
+        Ok(sync)
     }
 }
 

@@ -44,6 +44,8 @@ pub struct Journal {
     /// What waits to be written. Locked for a copy; the order of records is that of this lock.
     pending: Mutex<Pending>,
     written: Mutex<Written>,
+    /// How many syncs failed. Locked while one runs: the system tells of a fault once, to any of two who sync together.
+    failed: Mutex<u64>,
     is_sync: bool,
 }
 
@@ -65,6 +67,8 @@ struct Written {
     lost_to: u64,
     /// How many records are on the disk, or were lost.
     synced: u64,
+    /// How many failed syncs have been reckoned with.
+    failed: u64,
 }
 
 impl Journal {
@@ -80,7 +84,8 @@ impl Journal {
             file,
             tags: Tags::new(head),
             pending: Mutex::default(),
-            written: Mutex::new(Written { len: bytes.len() as u64, count: 0, lost_to: 0, synced: 0 }),
+            written: Mutex::new(Written { len: bytes.len() as u64, count: 0, lost_to: 0, synced: 0, failed: 0 }),
+            failed: Mutex::default(),
             is_sync,
         })
     }
@@ -117,13 +122,34 @@ impl Journal {
         if written.count < number {
             self.write(&mut written)?;
         } else if number <= written.lost_to {
-            return Err(io::Error::other("the write that this record was part of failed"));
+            return Err(lost());
         }
         if is_sync && written.synced < number {
-            self.file.sync()?;
-            written.synced = written.count;
+            let (done, count) = (self.sync_file(), written.count);
+            Self::reckon(&mut written, done, count)?;
         }
         Ok(())
+    }
+
+    /// Syncs the file, after any other that syncs it; gives how many syncs have failed by then.
+    fn sync_file(&self) -> (u64, io::Result<()>) {
+        let mut failed = self.failed.lock();
+        let done = self.file.sync();
+        *failed += u64::from(done.is_err());
+        (*failed, done)
+    }
+
+    /// Writes down what came of a sync of the first `count` records. After one that failed nobody can say what of all that
+    /// was handed to the system before is on the disk, and the next one does not tell: it counts as lost.
+    fn reckon(written: &mut Written, (failed, done): (u64, io::Result<()>), count: u64) -> io::Result<()> {
+        if failed > written.failed {
+            written.failed = failed;
+            written.lost_to = written.count;
+            written.synced = written.count;
+            return done.and_then(|()| Err(lost()));
+        }
+        written.synced = written.synced.max(count);
+        done
     }
 
     /// Writes all that waits.
@@ -166,10 +192,23 @@ impl Journal {
             written.count
         };
         // Others write meanwhile; what they wait for, they sync themselves.
-        self.file.sync()?;
+        let done = self.sync_file();
+        Self::reckon(&mut self.written.lock(), done, count)
+    }
+
+    /// Writes and syncs all that is in line: whoever waits for a record of it, at once or later, finds it done.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn finish(&self) -> io::Result<()> {
         let mut written = self.written.lock();
-        written.synced = written.synced.max(count);
-        Ok(())
+        let is_all = self.pending.lock().count == written.count;
+        let done = if is_all { Ok(()) } else { self.write(&mut written) };
+        if written.synced < written.count {
+            let (synced, count) = (self.sync_file(), written.count);
+            Self::reckon(&mut written, synced, count)?;
+        }
+        done
     }
 
     /// Length of the file.
@@ -187,6 +226,14 @@ pub struct Replay<'a> {
     pub records: Vec<&'a [u8]>,
     /// Bytes that are no record: a write cut short, or damage.
     pub skipped: usize,
+}
+
+/// Has the disk keep a journal that another process may have left to the system.
+///
+/// # Errors
+/// The system's.
+pub fn sync(path: &Path) -> io::Result<()> {
+    File::append(path)?.sync()
 }
 
 /// Reads the bytes of a journal.
@@ -292,103 +339,14 @@ impl Tags {
     }
 }
 
+fn lost() -> io::Error {
+    io::Error::other("the write or the sync that this record was part of failed")
+}
+
 fn io_fault(path: &Path, fault: &io::Error) -> Error {
     Error::new(ErrorKind::Cache, format!("{}: the journal cannot be written ({fault})", path.display()))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::*;
-    use crate::disk::power_cut::{Event, Recording};
-
-    fn head() -> Head {
-        Head { generation: 3, key: [7; 16], meaning: "m".into() }
-    }
-
-    fn journal(payloads: &[&[u8]]) -> Vec<u8> {
-        let mut bytes = head().encode();
-        let tags = Tags::new(&head());
-        for payload in payloads {
-            let mut framed = Vec::new();
-            tags.frame(&mut framed, bytes.len() as u64, payload);
-            bytes.extend(framed);
-        }
-        bytes
-    }
-
-    #[test]
-    fn what_is_cut_off_at_any_byte_leaves_the_records_before_it() {
-        let payloads: [&[u8]; 3] = [b"one", b"", &[9; 100]];
-        let whole = journal(&payloads);
-        let ends: Vec<usize> = (1..=3).map(|count| journal(&payloads[..count]).len()).collect();
-        for len in head().encode().len()..=whole.len() {
-            let replay = read(&whole[..len]).unwrap();
-            // Padding that is missing takes nothing away.
-            let least = ends.iter().filter(|&&end| end <= len).count();
-            assert!((least..=least + 1).contains(&replay.records.len()), "{len}");
-            assert_eq!(replay.records[..], payloads[..replay.records.len()]);
-        }
-    }
-
-    #[test]
-    fn a_flipped_bit_takes_away_one_record_and_no_more() {
-        let payloads: [&[u8]; 3] = [b"one", b"two", b"three"];
-        let whole = journal(&payloads);
-        for at in head().encode().len()..whole.len() {
-            for bit in 0..8 {
-                let mut damaged = whole.clone();
-                damaged[at] ^= 1 << bit;
-                let records = read(&damaged).unwrap().records;
-                assert!(records.len() >= 2, "{at}.{bit}");
-                assert!(records.iter().all(|record| payloads.contains(record)));
-            }
-        }
-    }
-
-    #[test]
-    fn a_removal_waits_for_a_sync_that_another_began() {
-        let folder = std::env::temp_dir().join(format!("compound-fast-{}-sync", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        let recording = Recording::start(&folder);
-        let journal = Journal::create(&folder.join("journal"), &head(), false).unwrap();
-        let number = journal.append(b"one");
-        journal.commit(number).unwrap();
-        recording.pause(Duration::from_millis(100));
-        let syncs = |events: &[Event]| events.iter().filter(|event| matches!(event, Event::Synced(..))).count();
-        let before = syncs(&recording.events());
-
-        std::thread::scope(|scope| {
-            scope.spawn(|| journal.sync().unwrap());
-            std::thread::sleep(Duration::from_millis(30));
-            journal.commit_synced(number).unwrap();
-            assert!(syncs(&recording.events()) > before, "acknowledged before it was on the disk");
-        });
-        std::fs::remove_dir_all(&folder).unwrap();
-    }
-
-    #[test]
-    fn a_damaged_head_is_refused_by_name() {
-        let whole = journal(&[b"one"]);
-        for at in 0..head().encode().len() - 4 {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 1;
-            let error = read(&damaged).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Snapshot, "{at}");
-        }
-        for len in 0..head().encode().len() - 4 {
-            assert!(read(&whole[..len]).is_err());
-        }
-    }
-
-    #[test]
-    fn a_record_inside_an_answer_or_from_elsewhere_is_not_taken_for_one() {
-        let inner = journal(&[b"forged"]);
-        // The forger knows the format and has seen a record of this very cache, but its place is another.
-        let mut bytes = journal(&[&inner[..], b"last"]);
-        bytes[head().encode().len()] ^= 1;
-
-        assert_eq!(read(&bytes).unwrap().records, [b"last"]);
-    }
-}
+#[path = "journal_tests.rs"]
+mod tests;
