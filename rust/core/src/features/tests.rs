@@ -178,3 +178,37 @@ proptest! {
         prop_assert_eq!(&Features::of_text(&text), &features);
     }
 }
+
+/// What was quadratic once took minutes here; what is linear takes milliseconds, however busy the machine.
+#[test]
+fn hostile_texts_take_linear_time() {
+    for (before, piece, after) in [
+        ("```", "\n", "x"),
+        ("```", "\n \t", "x"),
+        ("", "1Aa", ""),
+        ("", "1AAAAAAA", "a"),
+        ("", "thousand ", ""),
+        ("five ", "million ", ""),
+        ("", "zero hundred ", "pm"),
+        ("", "a+a@b.c", ""),
+        ("```", "- ", "1"),
+        ("```", "  \"", "x"),
+    ] {
+        let text = [before, &piece.repeat(1_000_000 / piece.len()), after].concat();
+        let since = std::time::Instant::now();
+        let features = Features::of_text(&text);
+        assert!(since.elapsed().as_secs() < 5, "{piece:?}: {:?}", since.elapsed());
+        assert_eq!(features.bytes, text.len());
+    }
+}
+
+#[test]
+fn what_ends_a_long_walk_changes_nothing_before_it() {
+    let values = |text: &str| Slots::find(text).slots.into_iter().map(|slot| slot.value).collect::<Vec<_>>();
+    assert_eq!(Features::of_text("```\n\n \n\n  x\n").signs, "`\n  \n");
+    assert_eq!(values("take 1Ab 12AB34 7K9Q2X"), ["1", "12ab34", "7k9q2x"]);
+    assert_eq!(values("1AAAAAAa2BBBB3"), ["1", "2bbbb3"]);
+    assert_eq!(values("zero hundred"), ["0"]);
+    assert_eq!(values("two thousand and zero hundred"), ["2000"]);
+    assert_eq!(values("one million three thousand two hundred and five"), ["1003205"]);
+}

@@ -124,12 +124,17 @@ struct Scanner<'a> {
     bytes: &'a [u8],
     lexicon: Lexicon,
     found: Scan,
+    /// The last break of the blanks that were walked last, so that many breaks in a row are one walk and not one each.
+    last_break: usize,
+    /// A run of letters and digits that begins before this place is no id: there is a small letter in it. So the run is
+    /// not walked again for each number in it.
+    no_id_before: usize,
 }
 
 impl<'a> Scanner<'a> {
     fn new(text: &'a str) -> Self {
         let found = Scan { tokens: Vec::with_capacity(text.len() / 4 + 4), ..Scan::default() };
-        Self { text, bytes: text.as_bytes(), lexicon: Lexicon::get(), found }
+        Self { text, bytes: text.as_bytes(), lexicon: Lexicon::get(), found, last_break: 0, no_id_before: 0 }
     }
 
     /// Reads what begins at a place; gives the place after it.
@@ -137,7 +142,7 @@ impl<'a> Scanner<'a> {
         match CLASS[self.bytes[at] as usize] {
             Class::Blank => {
                 if self.bytes[at] == b'\n' {
-                    self.found.signs.push_line(&self.text[at..]);
+                    self.line_break(at);
                 }
                 at + 1
             }
@@ -145,6 +150,19 @@ impl<'a> Scanner<'a> {
             Class::Digit => self.number(at),
             Class::Sign => self.sign(at),
             Class::High => self.high(at),
+        }
+    }
+
+    /// Of several breaks in a row the last one counts.
+    fn line_break(&mut self, at: usize) {
+        if at < self.last_break {
+            return;
+        }
+        let rest = &self.text[at..];
+        let blanks = &rest[..rest.len() - rest.trim_start().len()];
+        self.last_break = at + blanks.rfind('\n').unwrap_or(0);
+        if self.last_break == at {
+            self.found.signs.push_line(blanks);
         }
     }
 

@@ -210,11 +210,14 @@ impl Scanner<'_> {
             _ => (Kind::Number, at),
         };
         // Digits with capitals among them, or at least five characters of both: "7K9Q2X".
-        if kind == Kind::Number && end == start + first && self.byte(end).is_ascii_uppercase() {
+        let may_be_id = kind == Kind::Number && end == start + first && self.byte(end).is_ascii_uppercase();
+        if may_be_id && start >= self.no_id_before {
             let after = self.identifier(end);
-            let digits = self.bytes[start..after].iter().filter(|byte| byte.is_ascii_digit()).count();
-            let is_lower = self.bytes[start..after].iter().any(u8::is_ascii_lowercase);
-            if after - start >= 5 && digits >= 2 && !is_lower && digits < after - start {
+            let run = &self.bytes[start..after];
+            let digits = run.iter().filter(|byte| byte.is_ascii_digit()).count();
+            if let Some(small) = run.iter().rposition(u8::is_ascii_lowercase) {
+                self.no_id_before = start + small;
+            } else if run.len() >= 5 && digits >= 2 {
                 self.push(Kind::Id, start, after);
                 return after;
             }

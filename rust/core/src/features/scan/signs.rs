@@ -59,16 +59,11 @@ impl Signs {
         self.is_formal = true;
     }
 
-    /// A line break, and how far the line after it is indented. A text in canonical form holds one only where layout
-    /// means something.
-    pub fn push_line(&mut self, from_break: &str) {
-        let line = from_break.trim_start_matches(char::is_whitespace);
-        let blanks = &from_break[..from_break.len() - line.len()];
-        // Of several breaks in a row the last one counts.
-        if blanks.rfind('\n') == Some(0) {
-            self.signs.push_str(blanks);
-            self.is_formal = true;
-        }
+    /// A line break with the blanks that the line after it is indented by. A text in canonical form holds one only where
+    /// layout means something.
+    pub fn push_line(&mut self, blanks: &str) {
+        self.signs.push_str(blanks);
+        self.is_formal = true;
     }
 
     /// The signs, where one of them matters.

@@ -303,7 +303,7 @@ fn day_of_month(view: View<'_>, day: u32, used: usize) -> Option<(Slot, usize)> 
 }
 
 /// Reads "twenty five", "three hundred and five", "two thousand", "a dozen", "five": groups below a thousand, each with its
-/// scale, that grow smaller. "one hundred and five hundred" are two numbers.
+/// scale, that grow smaller, so there are few of them. "one hundred and five hundred" are two numbers.
 fn number_words(view: View<'_>) -> Option<(u64, usize)> {
     let (mut total, mut used, mut room) = (0u64, 0, u64::MAX);
     loop {
@@ -314,12 +314,16 @@ fn number_words(view: View<'_>) -> Option<(u64, usize)> {
             None => break,
         };
         let mut least = u64::MAX;
-        while let Some(scale) = scale(view, after) {
+        // Once it is too large, it is no part of this number however it goes on.
+        while value < room
+            && let Some(scale) = scale(view, after)
+        {
             value = value.saturating_mul(u64::from(scale));
             least = least.min(u64::from(scale));
             after += 1;
         }
-        if value >= room {
+        // Of "zero hundred zero hundred" the scale is what does not grow smaller.
+        if value >= room || (least < u64::MAX && least >= room) {
             break;
         }
         (total, used) = (total.saturating_add(value), after);
