@@ -1,9 +1,9 @@
 """The cache with many entries in one partition: put, look up by meaning, beside a writer, bytes, and opening a folder.
 
-``python benches/python/cache_scale.py --entries 10000 100000 1000000``; a million takes some minutes and 3 GB. Each size
-runs in a process of its own. Times are of one call from Python, embedding included: by the clock on the wall, and by the
-processor time of the thread, which other load on the machine leaves alone. ``bytes`` are what the cache counts, ``resident``
-is by how much the process grew meanwhile.
+``python benches/python/cache_scale.py --entries 10000 100000 1000000``; a million takes some minutes and 3 GB. Each
+size runs in a process of its own. Times are of one call from Python, embedding included: by the clock on the wall, and
+by the processor time of the thread, which other load on the machine leaves alone. ``bytes`` are what the cache counts,
+``resident`` is by how much the process grew meanwhile.
 """
 
 from __future__ import annotations
