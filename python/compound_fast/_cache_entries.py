@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from compound_fast import _core
 from compound_fast._arguments import check_number, check_text, shown
@@ -163,7 +164,7 @@ class Entries:
         Parameters
         ----------
         path : str or PathLike
-            The file; what stood there is replaced.
+            The file; what stood there is replaced once all is written.
         tenant, namespace : str or None
             Only theirs; None = all.
 
@@ -180,10 +181,7 @@ class Entries:
         """
         count = 0
         try:
-            file = Path(path)
-            file.unlink(missing_ok=True)
-            file.touch(mode=0o600)
-            with file.open("wb") as lines:
+            with _replacing(path) as lines:
                 for entry in self._walk(_selection(None, None, None, tenant, namespace, None)):
                     if entry.request is not None:
                         lines.write(to_json(_to_line(entry, entry.request)) + b"\n")
@@ -257,6 +255,25 @@ def check_names(name: str, values: object) -> Sequence[str]:
     names = [check_text(f"{name}[{position}]", value) for position, value in enumerate(values)]
     _core.check_names(name, names)
     return names
+
+
+@contextmanager
+def _replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """Open a new file that only its owner may read, and put it in the place of `path` once all is written."""
+    from tempfile import NamedTemporaryFile
+
+    place = Path(path)
+    # A name that nobody can guess, and a file that was not there: no link is followed.
+    with NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file:
+        written = Path(file.name)
+        try:
+            yield cast("BinaryIO", file)
+            file.close()
+            written.replace(place)
+        except BaseException:
+            file.close()
+            written.unlink()
+            raise
 
 
 def _selection(

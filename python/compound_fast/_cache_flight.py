@@ -47,6 +47,16 @@ class _Apart:
 APART = _Apart()
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """In the place of an answer: what the leader raised.
+
+    A value, for a future of asyncio takes no StopIteration as its exception, and takes a CancelledError for its own.
+    """
+
+    error: Exception
+
+
 @dataclass(eq=False, slots=True)
 class Flight:
     """One call under way.
@@ -61,7 +71,7 @@ class Flight:
         Those that its leader, or something that its leader started, is waiting for.
     """
 
-    outcome: Future[Landed | _Apart | None] = field(default_factory=Future)
+    outcome: Future[Landed | _Apart | _Failed | None] = field(default_factory=Future)
     loop: AbstractEventLoop | None = None
     waits_for: list[Flight] = field(default_factory=list)
 
@@ -156,8 +166,10 @@ class Seat:
     _stopped: tuple[Flight, ...]
     landed: Landed | None = None
 
-    def after(self, outcome: Landed | _Apart) -> Seat:
-        """Return the seat of one who has waited."""
+    def after(self, outcome: Landed | _Apart | _Failed) -> Seat:
+        """Return the seat of one who has waited, or raise what the leader raised."""
+        if isinstance(outcome, _Failed):
+            raise outcome.error
         landed = outcome if isinstance(outcome, Landed) else None
         return Seat(self._calls, self._key, self.flight, "goes alone", (), landed)
 
@@ -183,11 +195,11 @@ class Seat:
         elif self.role == "leads" and not self.flight.outcome.done():
             outcome = self._close()
             if isinstance(error, Exception):
-                outcome.set_exception(error)
+                outcome.set_result(_Failed(error))
             else:  # cancelled, interrupted, or nothing to do any more: the next one looks for itself
                 outcome.set_result(None)
 
-    def _close(self) -> Future[Landed | _Apart | None]:
+    def _close(self) -> Future[Landed | _Apart | _Failed | None]:
         # First out of the table: who comes from now on starts anew, or finds the answer in the cache.
         with self._calls.lock:
             del self._calls.by_key[self._key]

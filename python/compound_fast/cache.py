@@ -150,9 +150,8 @@ class SemanticCache(Calls, Entries):
         if clock is not None and not isinstance(clock, _core.ManualClock):
             raise ConfigError(f"clock={shown(clock)} is no ManualClock; leave it out for the system's clock")
         self._flights = Flights()
-        self._http_flights = (
-            Flights()
-        )  # of all transports over this cache; they fail in other ways than a function does
+        # Of all transports over this cache; they fail in other ways than a function does.
+        self._http_flights = Flights()
         self._core = _core.Cache(
             max_bytes=max_bytes,
             ttl_s=check_ttl(ttl_s),

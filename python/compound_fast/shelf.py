@@ -133,7 +133,11 @@ class Shelf:
             yield Turn()
             return
         visit.waiting()
-        with await self._flights.aboard(key) as seat:
+        try:
+            boarded = await self._flights.aboard(key)
+        finally:
+            visit.waited()
+        with boarded as seat:
             if seat.landed is not None:
                 yield Turn(shared=self._shared(seat.landed))
                 return

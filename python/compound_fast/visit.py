@@ -78,6 +78,7 @@ class Visit:
         self.options = options
         self.request = Request(body, tenant=options.tenant, namespace=options.namespace)
         self._decision_us = 0.0
+        self._waited_us = 0.0
         self._route: RouteDecision | None = None
         self._failures: list[tuple[ProviderCall, CompoundFastError, int | None]] = []
         self._failures_nano: int | None = 0
@@ -104,7 +105,7 @@ class Visit:
 
     def routed(self, route: RouteDecision) -> list[str]:
         """Note the route, and that it is decided; return its candidates."""
-        self._decision_us = self._elapsed_us()
+        self._decision_us = self._decided_us()
         self._route = route
         return route.candidates
 
@@ -126,7 +127,7 @@ class Visit:
     def served(self, stored: Stored) -> ChatCompletion:
         """Book a hit, and return it as a completion."""
         hit = stored.hit
-        self._decision_us = self._elapsed_us()
+        self._decision_us = self._decided_us()
         usage = Usage(self.request.input_tokens, hit.output_tokens)
         compound = CompoundInfo(
             served_from=hit.kind,
@@ -145,8 +146,12 @@ class Visit:
         return self._booked(ChatCompletion.from_raw(stored.raw, usage, compound))
 
     def waiting(self) -> None:
-        """Note that the decision is over: what comes is a call, this request's or another one's."""
-        self._decision_us = self._elapsed_us()
+        """Note that the decision is over, or rests: what comes is a call, this request's or another one's."""
+        self._decision_us = self._decided_us()
+
+    def waited(self) -> None:
+        """Note that another one's call is over: where this request has to go on, it decides from here on."""
+        self._waited_us = self._elapsed_us() - self._decision_us
 
     def shared(self, shared: Shared) -> ChatCompletion:
         """Book the answer to another request, for which this one has waited, and return it as a completion."""
@@ -237,7 +242,7 @@ class Visit:
             )
             return
         if self._route is None:  # that nobody can take it is a decision too
-            self._decision_us = self._elapsed_us()
+            self._decision_us = self._decided_us()
         cost: int | None = None
         if stream is not None:
             cost = None if usage is None else self._ledger.cost_nano(stream.model.name, usage)
@@ -255,6 +260,9 @@ class Visit:
 
     def _elapsed_us(self) -> float:
         return (perf_counter_ns() - self._started) / 1e3
+
+    def _decided_us(self) -> float:
+        return self._elapsed_us() - self._waited_us
 
     def _counted(self, answer_text: str) -> Usage:
         return Usage(self.request.input_tokens, Tokenizer.get("o200k_base").count(answer_text))

@@ -26,7 +26,7 @@ def test_one_failure_of_unknown_cost_leaves_a_replay_its_money(loopback):
     """The sums are over the requests whose cost is known, and `unpriced` says how many are not."""
     loopback.script = [silent, answer()]
 
-    figures = replayed(config(loopback, timeout_s=0.5), 3)
+    figures = replayed(config(loopback, timeout_s=2), 3)
 
     assert (figures["served"]["failed"], figures["unpriced"]) == (1, 1)
     assert figures["cost_usd"] == figures["baseline_cost_usd"] == 2 * SMALL_NANO / 1e9
@@ -39,7 +39,7 @@ def test_a_replay_of_failures_alone_knows_its_cost_only_if_they_were_refused(loo
     assert replayed(config(loopback), 2)["cost_usd"] == 0.0
 
     loopback.script = [silent]
-    figures = replayed(config(loopback, timeout_s=0.3), 1)
+    figures = replayed(config(loopback, timeout_s=1), 1)
     assert (figures["cost_usd"], figures["baseline_cost_usd"], figures["saving"]) == (None, None, None)
 
 

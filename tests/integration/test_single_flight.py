@@ -7,6 +7,7 @@ import dataclasses
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from time import perf_counter_ns
 
 import pytest
 
@@ -227,16 +228,21 @@ async def test_a_cut_off_answer_of_a_pipeline_is_the_leaders_alone(loopback):
 
 
 async def test_a_cancelled_leader_of_a_pipeline_hands_over(loopback):
-    """The next one asks, and the others wait for it."""
+    """The next one asks, and the others wait for it; its own wait is no part of its decision."""
     gate = Gate(loopback, answer())
     async with Pipeline.from_config(config(loopback)) as pipeline:
         tasks = [asyncio.create_task(pipeline.complete(QUESTION)) for _ in range(4)]
         await gate.until(pipeline._shelf._flights, waiting=3)
+        since = perf_counter_ns()
+        await asyncio.sleep(0.2)
+        waited_us = (perf_counter_ns() - since) / 1e3
         tasks[0].cancel()
         await gate.open_when(pipeline._shelf._flights, waiting=2, asked=2)
         replies = await asyncio.gather(*tasks[1:])
 
-    assert sum(reply.compound.shared for reply in replies) == 2
+    (asked,) = [reply for reply in replies if not reply.compound.shared]
+    assert len(replies) == 3
+    assert asked.compound.decision_us < waited_us
 
 
 @pytest.mark.parametrize("cache", ["no-store", "no-cache", "off"])

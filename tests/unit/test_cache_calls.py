@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections import Counter
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -36,6 +37,10 @@ def _waiting(cache):
     """How many wait for calls of the cache: tasks by callback, threads on the condition of the standard library."""
     outcomes = [flight.outcome for flight in _flights(cache)]
     return sum(len(outcome._done_callbacks) + len(outcome._condition._waiters) for outcome in outcomes)
+
+
+async def _never():
+    raise AssertionError("it was called, and not waited for")
 
 
 def _flights(cache):
@@ -144,6 +149,28 @@ def test_who_waits_for_a_call_that_fails_gets_its_error_and_the_next_one_calls_a
     assert isinstance(outcomes[0], cf.CompoundFastError)
     assert len(cache) == 0
     assert cache.get_or_call("hi", lambda: "there").response == "there"
+
+
+@pytest.mark.parametrize("error", [StopIteration("over"), futures.CancelledError("given up")])
+async def test_an_error_that_asyncio_has_its_own_use_for_reaches_the_tasks_that_wait(error):
+    """A thread's call ends with it, and a task that waits gets it, and is neither cancelled nor left waiting."""
+    cache = cf.SemanticCache()
+
+    started = threading.Event()
+
+    def call():
+        started.set()
+        _until(lambda: _waiting(cache) >= 1)
+        raise error
+
+    leader = asyncio.create_task(asyncio.to_thread(_in_threads, 1, lambda _: cache.get_or_call("hi", call)))
+    await asyncio.to_thread(started.wait, LIMIT_S)
+    follower = asyncio.create_task(cache.aget_or_call("hi", _never))
+
+    with pytest.raises(Exception, match=r"over|given up|StopIteration") as raised:
+        await asyncio.wait_for(follower, LIMIT_S)
+    assert error in (raised.value, raised.value.__cause__)  # a coroutine can raise no StopIteration itself
+    assert await leader == [error]
 
 
 async def test_a_cancelled_leader_hands_over_to_the_next_task():

@@ -46,6 +46,17 @@ def test_without_typer_the_command_says_what_to_install() -> None:
     ]
 
 
+@pytest.mark.parametrize("model", ["", " "])
+def test_count_refuses_a_model_without_a_name(model: str, tmp_path) -> None:
+    """Nothing is counted for a model that is not said, which an unset variable in a script would be."""
+    text = tmp_path / "text"
+    text.write_text("hello", encoding="utf-8")
+    result = CliRunner().invoke(build_app(), ["count", "--model", model, str(text)])
+
+    assert isinstance(result.exception, ConfigError)
+    assert f"--model {model!r} names no model" in str(result.exception)
+
+
 def test_economics_loads_no_http_client_and_no_numpy() -> None:
     """Only a replay needs the path."""
     code = (

@@ -26,6 +26,8 @@ def count(
 
     Example: compound-fast count --model gpt-4o README.md docs/*.md
     """
+    if not model.strip():
+        raise ConfigError(f"--model {model!r} names no model; leave it out, or give one, as in --model gpt-4o")
     names = files or ["-"]
     counts = [(name, count_tokens(_read(name), model=model)) for name in names]
     total = sum(found.tokens for _, found in counts)

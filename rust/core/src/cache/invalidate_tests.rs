@@ -28,6 +28,21 @@ fn when_a_source_changes_the_answers_made_from_it_go_at_once() {
 }
 
 #[test]
+fn what_a_table_finds_is_looked_at_alone() {
+    let cache = cache();
+    for number in 0..1_000 {
+        let (source, tag) = (format!("doc{number}@1"), format!("tag{number}"));
+        cache.put(&ask(&format!("question {number}")), answer("x"), from(&[&source], &[&tag])).unwrap();
+    }
+    let looked_at = |selection: &Selection| cache.state.lock().find(selection).map(|slots| slots.len());
+
+    assert_eq!(looked_at(&source("doc7@*")), Some(1));
+    assert_eq!(looked_at(&source("doc7@2")), Some(1)); // the document is in the table, and its version is compared
+    assert_eq!(looked_at(&Selection { tag: Some("tag7".into()), ..Selection::default() }), Some(1));
+    assert_eq!(looked_at(&Selection { writer: Some("seed".into()), ..Selection::default() }), None);
+}
+
+#[test]
 fn everything_that_is_said_has_to_hold() {
     let cache = cache();
     for tenant in ["a", "b"] {

@@ -26,7 +26,7 @@ pub struct ScopeStats {
     pub semantic_hits: u64,
 }
 
-/// What was seen since the cache was made. At most 280 KB, which the byte budget leaves out.
+/// What was seen since the cache was made. At most 320 KB, which the byte budget leaves out.
 #[derive(Debug, Default, Clone)]
 pub struct Observed {
     by_scope: HashMap<Scope, ScopeStats, RandomState>,

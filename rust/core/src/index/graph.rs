@@ -81,7 +81,8 @@ impl Graph {
         Ok(graph)
     }
 
-    /// The graph of a file, whose links and standings fit the slots, without entry points; none where a copy is of no linked entry.
+    /// The graph of a file, whose links and standings fit the slots, without entry points; none where a copy is of no
+    /// linked entry.
     pub fn of_parts(links: Rows, indegree: Vec<u32>, standing: Vec<Standing>) -> Option<Self> {
         let (waiting, copies, entries) = (VecDeque::new(), HashMap::new(), Entries::default());
         let mut graph = Self { links, indegree, standing, waiting, copies, linked: 0, entries };

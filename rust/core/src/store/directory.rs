@@ -2,9 +2,9 @@
 //!
 //! `journal-N` holds what happened after everything in `journal-(N-1)`; `snapshot-N` holds all that had happened when
 //! `journal-N` began, and perhaps some of what that journal holds as well; `vectors-N-P` holds the vectors of those of its
-//! entries that are in the large partition P. So the newest snapshot with every journal from
-//! its number on is the state, whatever was cut short: a new journal comes first, then vectors and snapshot under its number, and
-//! only then do the older files go.
+//! entries that are in the large partition P. So the newest snapshot with every journal from its number on is the state,
+//! whatever was cut short: a new journal comes first, then vectors and snapshot under its number, and only then do the
+//! older files go.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
