@@ -6,23 +6,18 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::{Duration, Instant};
 
-use super::partition::{Large, Vector};
-use super::records;
 use super::reload::Loading;
-use super::state::{Entry, State};
+use super::state::State;
 use super::{Cache, CacheConfig};
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::Analysis;
 use crate::request::{FingerprintKey, Request};
-use crate::store::Slot;
 use crate::store::directory::Directory;
 use crate::store::journal::{self, Head, Journal};
-use crate::store::snapshot::{self, Snapshot};
+use crate::store::snapshot::Snapshot;
 
 /// Where a cache is kept.
 #[derive(Debug, Clone)]
@@ -38,11 +33,14 @@ pub struct DiskConfig {
 /// What a cache holds of its folder.
 #[derive(Debug)]
 pub(super) struct Disk {
-    directory: Directory,
-    head: Head,
-    is_sync: bool,
+    pub(super) directory: Directory,
+    pub(super) head: Head,
+    pub(super) is_sync: bool,
     /// Journals beside the one that is written to.
-    older: u64,
+    pub(super) older: u64,
+    /// How many calls of [`Cache::tend`] leave out the snapshot that failed, and how many the next failure makes it.
+    pub(super) rest: u32,
+    pub(super) next_rest: u32,
 }
 
 /// A record in line, to be committed once the lock is let go.
@@ -50,24 +48,6 @@ pub(super) struct Ticket {
     journal: Arc<Journal>,
     number: u64,
 }
-
-/// An entry and its vector, or where it is, taken from under the lock.
-type Copied = (Arc<Entry>, Vector);
-
-/// A journal shorter than this is never worth a snapshot.
-const SMALL_JOURNAL: u64 = 1 << 20;
-
-/// Journals that may stand beside the newest snapshot; each start of a process leaves one.
-const MOST_JOURNALS: u64 = 8;
-
-/// How long [`Cache::tend`] links vectors that were added when the cache was opened; a fork may have to wait for it.
-const MOST_LINKING: Duration = Duration::from_millis(300);
-
-/// How long what was acknowledged may wait for the disk while a snapshot is written.
-const DUE: Duration = if cfg!(test) { Duration::from_millis(5) } else { Duration::from_secs(1) };
-
-/// Entries that a snapshot takes from under the lock at a time.
-const SNAPSHOT_PAGE: usize = 64;
 
 /// Ids are numbered within the generation of the journal, so that a number that a power cut took back is not used again.
 const IDS_PER_GENERATION: u32 = 40;
@@ -132,113 +112,13 @@ impl Cache {
         cache.is_behind.store(loading.was_rebuilt, Ordering::Relaxed);
         cache.is_durable.store(true, Ordering::Relaxed);
         let older = journals.len() as u64;
-        cache.disk.get_mut().replace(Disk { directory, head, is_sync: disk.is_sync, older });
+        cache.disk.get_mut().replace(Disk { directory, head, is_sync: disk.is_sync, older, rest: 0, next_rest: 1 });
         cache.entries_made.store(generation << IDS_PER_GENERATION, Ordering::Relaxed);
         let state = cache.state.get_mut();
         state.stats.loaded = state.store.len() as u64;
         state.stats.journal_bytes_skipped = loading.skipped;
         state.journal = Some(Arc::new(journal));
         Ok(cache)
-    }
-
-    /// Does what is due: has the disk write what it was handed, and replaces a long journal by a snapshot. To be called now
-    /// and then, by one thread; what it is late for is never wrong, only longer.
-    ///
-    /// # Errors
-    /// `Cache` where the disk refused; it is tried again the next time.
-    pub fn tend(&self) -> Result<()> {
-        let (journal, held, large) = {
-            let state = self.state.lock();
-            (state.journal.clone(), state.bytes() as u64, state.large())
-        };
-        let Some(journal) = journal else { return Ok(()) };
-        journal.sync().map_err(|fault| self.faulty(&fault))?;
-        let since = Instant::now();
-        for large in large.values() {
-            while since.elapsed() < MOST_LINKING && large.tend() {}
-        }
-        let older = self.disk.lock().as_ref().map_or(0, |disk| disk.older);
-        let is_long = journal.bytes() > SMALL_JOURNAL.max(held);
-        if is_long || older >= MOST_JOURNALS || self.is_behind.load(Ordering::Relaxed) {
-            self.compact()?;
-        }
-        Ok(())
-    }
-
-    /// Writes all that is held as a snapshot, and begins a new journal. Others go on meanwhile.
-    ///
-    /// # Errors
-    /// `Cache` where the disk refused; the older files then still hold everything.
-    pub fn compact(&self) -> Result<()> {
-        let mut held = self.disk.lock();
-        let Some(disk) = held.as_mut() else { return Ok(()) };
-        let generation = disk.head.generation + 1;
-        let head = Head { generation, ..disk.head.clone() };
-        let journal = Journal::create(&disk.directory.journal(generation), &head, disk.is_sync)
-            .inspect_err(|_| self.state.lock().stats.io_faults += 1)?;
-        // What a failed write has lost is in memory, so it will be in the snapshot: from here on new faults count.
-        self.is_behind.store(false, Ordering::Relaxed);
-        let (last, anchors, large) = {
-            let mut state = self.state.lock();
-            let anchors: Vec<_> = state.anchors.iter().collect();
-            (state.journal.replace(Arc::new(journal)), anchors, state.large())
-        };
-        disk.head = head;
-        disk.older += 1;
-        // Until the snapshot is there, and for good where that fails, what it held is in the journal before.
-        let _ = last.as_ref().map(|last| last.finish().map_err(|fault| self.faulty(&fault)));
-        // Vectors of entries that came before the new journal are in their indexes then.
-        drop(self.adding.write());
-        let save =
-            |(partition, large): (&u128, &Arc<Large>)| large.save(&disk.directory.vectors(generation, *partition));
-        let write = || {
-            large.iter().try_for_each(save).and_then(|()| {
-                snapshot::write(&disk.directory.snapshot(generation), &disk.head, |records| {
-                    for (one, other) in anchors {
-                        records.push(&records::wrong(one, other, 0))?;
-                    }
-                    let mut from = 0;
-                    while let Some((page, next)) = self.snapshot_page(from) {
-                        for (entry, vector) in page {
-                            let vector = if large.contains_key(&entry.partition) { None } else { self.copied(vector) };
-                            records.push(&records::put(&entry, vector.as_deref()))?;
-                        }
-                        from = next;
-                    }
-                    Ok(())
-                })
-            })
-        };
-        let written = self.synced_beside(write);
-        if let Err(error) = written {
-            self.is_behind.store(true, Ordering::Relaxed);
-            self.state.lock().stats.io_faults += 1;
-            return Err(error);
-        }
-        disk.directory.forget_before(generation);
-        disk.older = 0;
-        drop(held);
-        drop(last);
-        self.state.lock().stats.snapshots += 1;
-        Ok(())
-    }
-
-    /// Runs work that takes long, and has the disk write what the journal was handed meanwhile: the thread that calls
-    /// [`Cache::tend`] may be the one that works, or wait for it.
-    fn synced_beside(&self, work: impl FnOnce() -> Result<()>) -> Result<()> {
-        let (done, is_done) = mpsc::channel::<()>();
-        let sync = move || {
-            while is_done.recv_timeout(DUE) == Err(RecvTimeoutError::Timeout) {
-                let journal = self.state.lock().journal.clone();
-                let _ = journal.map(|journal| journal.sync().map_err(|fault| self.faulty(&fault)));
-            }
-        };
-        std::thread::scope(|scope| {
-            let started = std::thread::Builder::new().name("compound-fast-sync".into()).spawn_scoped(scope, sync);
-            started.map_err(|fault| Error::new(ErrorKind::Cache, format!("no thread could be started: {fault}")))?;
-            let _done = done; // when this goes, by a panic as well, the thread ends
-            work()
-        })
     }
 
     /// Lets go of the folder and of every entry in memory. What was acknowledged is on the disk then.
@@ -300,35 +180,12 @@ impl Cache {
         self.fault.lock().take()
     }
 
-    fn faulty(&self, fault: &io::Error) -> Error {
+    pub(super) fn faulty(&self, fault: &io::Error) -> Error {
         self.is_behind.store(true, Ordering::Relaxed);
         self.state.lock().stats.io_faults += 1;
         let error = fault_of(fault);
         *self.fault.lock() = Some(error.to_string());
         error
-    }
-
-    fn snapshot_page(&self, from: usize) -> Option<(Vec<Copied>, usize)> {
-        let state = self.state.lock();
-        let to = (from + SNAPSHOT_PAGE).min(state.store.slots());
-        let slots = (from..to).filter_map(|slot| Slot::try_from(slot).ok());
-        let taken = |slot: Slot| {
-            let entry = state.store.get(slot)?;
-            Some((Arc::clone(entry), state.vector(entry)))
-        };
-        let page: Vec<_> = slots.filter_map(taken).collect();
-        drop(state);
-        (from < to).then_some((page, to))
-    }
-
-    fn copied(&self, vector: Vector) -> Option<Vec<f32>> {
-        match vector {
-            Vector::In(large, key) => large.vector(key).or_else(|| {
-                drop(self.adding.write()); // it may be on its way
-                large.vector(key)
-            }),
-            here => here.read(),
-        }
     }
 }
 

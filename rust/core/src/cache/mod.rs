@@ -5,6 +5,7 @@
 //! that carry the same slots and signs in the same order, and lets the guards refuse what a vector cannot tell apart.
 
 mod anchors;
+mod compact;
 mod config;
 mod durable;
 mod found;

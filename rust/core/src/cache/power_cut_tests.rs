@@ -1,9 +1,9 @@
 //! A power cut at any moment of writing, opening and compacting: what was acknowledged is there, and every folder that may be
-//! left opens.
+//! left opens. And a disk that refuses.
 
 use std::fs;
 
-use super::durable_tests::{Folder, from, put, source, try_open_as};
+use super::durable_tests::{Folder, from, open, put, source, try_open_as};
 use super::tests::ask;
 use super::*;
 use crate::disk::power_cut::{Event, Recording};
@@ -273,4 +273,27 @@ fn what_was_acknowledged_before_and_beside_a_snapshot_reaches_the_disk_before_th
         drop(hold);
         survive_each(&recording, &events, "cut-beside", &["first", "second"]);
     });
+}
+
+#[test]
+fn a_snapshot_that_keeps_failing_is_tried_less_and_less_often_and_leaves_no_journals() {
+    let folder = Folder::new("failing");
+    let cache = open(&folder);
+    put(&cache, "before", PutOptions::default());
+    let in_the_way = folder.0.join("snapshot-000000000002");
+    fs::create_dir_all(in_the_way.join("full")).unwrap();
+    assert!(cache.compact().is_err());
+
+    let failed = (0..300).filter(|_| cache.tend().is_err()).count();
+
+    // After 1, 2, 4, ... 128 calls that left it out.
+    assert_eq!((failed, cache.stats().io_faults), (8, 9));
+    assert_eq!(folder.files("journal-").len(), 2, "the first, and the one that the failed snapshots began");
+    put(&cache, "after", PutOptions::default());
+    fs::remove_dir_all(in_the_way).unwrap();
+    cache.compact().unwrap();
+    assert_eq!((folder.files("journal-").len(), folder.files("snapshot-").len()), (1, 1));
+    drop(cache);
+    let cache = open(&folder);
+    assert!(cache.get(&ask("before")).is_some() && cache.get(&ask("after")).is_some());
 }

@@ -92,6 +92,15 @@ impl Directory {
         Ok((snapshot, journals))
     }
 
+    /// Removes the vectors of other partitions that a snapshot which then was not written has left.
+    pub fn forget_vectors(&self, generation: u64, is_meant: impl Fn(u128) -> bool) {
+        for partition in self.partitions(generation).unwrap_or_default() {
+            if !is_meant(partition) {
+                let _ = disk::remove(&self.vectors(generation, partition));
+            }
+        }
+    }
+
     /// Removes what came before a generation. What cannot be removed is tried again with the next one.
     pub fn forget_before(&self, generation: u64) {
         for found in self.files().unwrap_or_default() {

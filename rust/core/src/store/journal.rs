@@ -211,6 +211,11 @@ impl Journal {
         done
     }
 
+    /// Whether no record was ever put in.
+    pub fn is_empty(&self) -> bool {
+        self.pending.lock().count == 0
+    }
+
     /// Length of the file.
     pub fn bytes(&self) -> u64 {
         self.written.lock().len
