@@ -13,7 +13,7 @@ use super::{Cache, CacheConfig};
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::Analysis;
+use crate::features::{Analysis, lexicon};
 use crate::request::{FingerprintKey, Request};
 use crate::store::directory::Directory;
 use crate::store::journal::{self, Head, Journal};
@@ -207,7 +207,8 @@ impl State {
     }
 }
 
-/// Requests on whose reading [`meaning`] rests: slots, signs, negations, directions, persons, small words, another language, code.
+/// Requests on whose reading [`meaning`] rests: slots, signs, negations, directions, persons, small words, another
+/// language, code.
 const PROBES: [&str; 5] = [
     "I'm not waiting for a refund of $5 from Oslo to Bergen, order #1042 of 3 May 2024 isn't mine but yours",
     "Was it on the desk or under it, above or behind it? Look and send it, for it is there",
@@ -216,12 +217,18 @@ const PROBES: [&str; 5] = [
     "\u{1f44d}",
 ];
 
-/// Names what fingerprints, partitions, signatures and vectors of this version mean: the embedder's id, and a hash of what
-/// comes out for a few requests before they are embedded. Entries of another meaning are made anew from their requests and never mixed with ours; that it
-/// is computed, and no number that somebody has to remember, is what makes a change of a word list safe.
+/// Names what fingerprints, partitions, signatures and vectors of this version mean: the embedder's id, and a hash of the
+/// word lists and of what comes out for a few requests before they are embedded. Entries of another meaning are made anew
+/// from their requests and never mixed with ours; that it is computed, and no number that somebody has to remember, is what
+/// makes a change of a word list safe.
 fn meaning(embedder: &dyn Embedder) -> Result<String> {
+    meaning_of(embedder, &lexicon::words())
+}
+
+/// The meaning under word lists that say `words`.
+fn meaning_of(embedder: &dyn Embedder, words: &str) -> Result<String> {
     let key = FingerprintKey::new([0; 16]);
-    let mut seen = Vec::new();
+    let mut seen = words.as_bytes().to_vec();
     for text in PROBES {
         let body =
             serde_json::json!({"messages": [{"role": "system", "content": " s "}, {"role": "user", "content": text}]});
@@ -238,4 +245,23 @@ fn meaning(embedder: &dyn Embedder) -> Result<String> {
 
 fn fault_of(fault: &io::Error) -> Error {
     Error::new(ErrorKind::Cache, format!("the disk refused the cache's journal ({fault}); it goes on in memory"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embed::StaticEmbedder;
+
+    #[test]
+    fn a_word_more_or_elsewhere_in_a_list_is_another_meaning() {
+        let embedder = StaticEmbedder::shipped().unwrap();
+        let meaning_of = |words: &str| meaning_of(&*embedder, words).unwrap();
+        let words = lexicon::words();
+        let (negation, rest) = words.split_once('\n').unwrap();
+
+        assert_eq!(meaning_of(&words), meaning(&*embedder).unwrap());
+        for other in [format!("noway\n{words}"), rest.to_owned(), format!("{rest}{negation}\n")] {
+            assert_ne!(meaning_of(&other), meaning_of(&words));
+        }
+    }
 }

@@ -135,7 +135,7 @@ impl Cache {
 
 impl State {
     /// The slots among which those meant are, where a table tells; `None` = any.
-    fn find(&self, selection: &Selection) -> Option<Vec<Slot>> {
+    pub(super) fn find(&self, selection: &Selection) -> Option<Vec<Slot>> {
         if let Some(id) = selection.entry_id {
             return Some(self.store.find_id(id).into_iter().collect());
         }

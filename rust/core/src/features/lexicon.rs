@@ -115,6 +115,39 @@ struct Table {
 const PLACES: usize = 2048;
 const BUCKETS: usize = 256;
 
+/// The lists, and what their words do.
+const LISTS: [(&str, u32); 26] = [
+    (include_str!("lexicon/negations.txt"), flag::NEGATION),
+    (include_str!("lexicon/stale.txt"), flag::STALE),
+    (include_str!("lexicon/reasoning.txt"), flag::REASONING),
+    (include_str!("lexicon/questions.txt"), flag::QUESTION),
+    (include_str!("lexicon/imperatives.txt"), flag::IMPERATIVE),
+    (include_str!("lexicon/comparisons.txt"), flag::COMPARISON),
+    (include_str!("lexicon/creative.txt"), flag::CREATIVE),
+    (include_str!("lexicon/constraints.txt"), flag::CONSTRAINT),
+    (include_str!("lexicon/stop.txt"), flag::STOP),
+    (include_str!("lexicon/directions.txt"), flag::DIRECTION),
+    (include_str!("lexicon/particles.txt"), flag::PARTICLE),
+    (include_str!("lexicon/tasks.txt"), flag::TASK),
+    (include_str!("lexicon/code.txt"), flag::CODE),
+    (include_str!("lexicon/currencies.txt"), flag::CURRENCY),
+    (include_str!("lexicon/durations.txt"), flag::DURATION),
+    (include_str!("lexicon/units.txt"), flag::UNIT),
+    (include_str!("lexicon/weekdays.txt"), flag::WEEKDAY),
+    (include_str!("lexicon/months.txt"), flag::MONTH),
+    (include_str!("lexicon/ordinals.txt"), flag::ORDINAL),
+    (include_str!("lexicon/numbers.txt"), flag::NUMBER),
+    (include_str!("lexicon/openers.txt"), flag::OPENER),
+    (include_str!("lexicon/hours.txt"), flag::HOUR),
+    (include_str!("lexicon/waiting.txt"), flag::WAITING),
+    (include_str!("lexicon/persons.txt"), flag::PERSON),
+    (include_str!("lexicon/modals.txt"), flag::MODAL),
+    (include_str!("lexicon/functions.txt"), flag::FUNCTION),
+];
+
+/// Pairs of opposites.
+const ANTONYMS: &str = include_str!("lexicon/antonyms.txt");
+
 static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let mut table = Table {
         places: [0; PLACES],
@@ -126,34 +159,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
     table.entries[usize::from(entry::OTHER)].flags = flag::OTHER;
     table.entries[usize::from(entry::NOT)].flags = flag::NEGATION;
     let mut numbers = HashMap::new();
-    for (list, bit) in [
-        (include_str!("lexicon/negations.txt"), flag::NEGATION),
-        (include_str!("lexicon/stale.txt"), flag::STALE),
-        (include_str!("lexicon/reasoning.txt"), flag::REASONING),
-        (include_str!("lexicon/questions.txt"), flag::QUESTION),
-        (include_str!("lexicon/imperatives.txt"), flag::IMPERATIVE),
-        (include_str!("lexicon/comparisons.txt"), flag::COMPARISON),
-        (include_str!("lexicon/creative.txt"), flag::CREATIVE),
-        (include_str!("lexicon/constraints.txt"), flag::CONSTRAINT),
-        (include_str!("lexicon/stop.txt"), flag::STOP),
-        (include_str!("lexicon/directions.txt"), flag::DIRECTION),
-        (include_str!("lexicon/particles.txt"), flag::PARTICLE),
-        (include_str!("lexicon/tasks.txt"), flag::TASK),
-        (include_str!("lexicon/code.txt"), flag::CODE),
-        (include_str!("lexicon/currencies.txt"), flag::CURRENCY),
-        (include_str!("lexicon/durations.txt"), flag::DURATION),
-        (include_str!("lexicon/units.txt"), flag::UNIT),
-        (include_str!("lexicon/weekdays.txt"), flag::WEEKDAY),
-        (include_str!("lexicon/months.txt"), flag::MONTH),
-        (include_str!("lexicon/ordinals.txt"), flag::ORDINAL),
-        (include_str!("lexicon/numbers.txt"), flag::NUMBER),
-        (include_str!("lexicon/openers.txt"), flag::OPENER),
-        (include_str!("lexicon/hours.txt"), flag::HOUR),
-        (include_str!("lexicon/waiting.txt"), flag::WAITING),
-        (include_str!("lexicon/persons.txt"), flag::PERSON),
-        (include_str!("lexicon/modals.txt"), flag::MODAL),
-        (include_str!("lexicon/functions.txt"), flag::FUNCTION),
-    ] {
+    for (list, bit) in LISTS {
         for line in lines(list) {
             let (word, value) = line.split_once(' ').unwrap_or((line, ""));
             let entry = table.entry(&mut numbers, word);
@@ -166,7 +172,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
             }
         }
     }
-    for (pair, line) in lines(include_str!("lexicon/antonyms.txt")).enumerate() {
+    for (pair, line) in lines(ANTONYMS).enumerate() {
         debug_assert!(pair < 64, "128 bits hold 64 pairs");
         if let Some((left, right)) = line.split_once(' ') {
             for (word, side) in [(left, 2 * pair), (right, 2 * pair + 1)] {
@@ -193,6 +199,16 @@ fn kept_stem(key: u128, entry: &Entry) -> u32 {
 
 fn lines(list: &'static str) -> impl Iterator<Item = &'static str> {
     list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+/// All that the lists say, list by list: where this has changed, texts may be read otherwise.
+pub fn words() -> String {
+    let mut words = String::new();
+    for list in LISTS.iter().map(|&(list, _)| list).chain([ANTONYMS]) {
+        lines(list).for_each(|line| words.extend([line, "\n"]));
+        words.push('\n');
+    }
+    words
 }
 
 /// The bucket of a word, and what of its hash the bucket's multiplier takes.
@@ -322,8 +338,16 @@ mod tests {
         assert!(entry("today's").flags & flag::STALE != 0 && entry("prove").flags & flag::REASONING != 0);
         assert_eq!((entry("twelve").number, entry("euros").name, entry("sept").number), (12, "eur", 9));
         assert_eq!((entry("").flags, entry("unheard-of").flags), (0, 0));
-        assert!(lines(include_str!("lexicon/antonyms.txt")).count() <= 64);
-        assert!(lines(include_str!("lexicon/antonyms.txt")).all(|line| line.split(' ').count() == 2));
+        assert!(lines(ANTONYMS).count() <= 64);
+        assert!(lines(ANTONYMS).all(|line| line.split(' ').count() == 2));
+    }
+
+    #[test]
+    fn every_list_is_among_what_they_say() {
+        let words = words();
+        assert_eq!(words.split("\n\n").filter(|list| !list.is_empty()).count(), LISTS.len() + 1);
+        assert!(words.starts_with(lines(LISTS[0].0).next().unwrap()) && words.contains("\non off\n"), "{words}");
+        assert!(!words.contains('#'));
     }
 
     #[test]
