@@ -1,6 +1,5 @@
 //! A cache that survives its process: what is written down, and how it is read back.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -83,8 +82,7 @@ impl Cache {
                 cache.replay(payload, &mut loading);
             }
         }
-        cache.forget_orphans(loading.indexes);
-        loading.indexes = HashMap::new();
+        cache.forget_orphans(&mut loading);
         for &generation in &journals {
             let path = directory.journal(generation);
             let named = |error: Error| Error::new(error.kind(), format!("{}: {error}", path.display()));

@@ -254,14 +254,6 @@ impl Cache {
         Ok(Some(id))
     }
 
-    /// Whether there may be room for an entry; counts it where there is none.
-    fn can_hold(&self, entry: &Entry) -> bool {
-        let mut state = self.state.lock();
-        let can_hold = state.can_hold(entry, self.embedder.dim(), &self.config);
-        state.stats.too_large += u64::from(!can_hold);
-        can_hold
-    }
-
     /// Whether an entry is still held (and not expired).
     pub fn contains(&self, entry_id: u128) -> bool {
         let now = self.now(None);
@@ -389,6 +381,8 @@ mod bounds_tests;
 mod durable_tests;
 #[cfg(test)]
 mod invalidate_tests;
+#[cfg(test)]
+mod model_steps;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -4,23 +4,16 @@
 use proptest::prelude::*;
 
 use super::durable_tests::Folder;
-use super::partition::{SMALL_UP_TO, Vector};
+use super::model_steps::{FIRST_FILLER, Step, question, steps};
+use super::partition::{CANDIDATES, ROUNDS, SMALL_UP_TO, Vector};
 use super::tests::answer;
 use super::*;
 use crate::clock::ManualClock;
 use crate::embed::StaticEmbedder;
-use crate::request::Request;
 use crate::store::Label;
 
 /// How much a similarity may differ from that of brute force: what is stored is rounded.
 const TOLERANCE: f32 = 1e-3;
-/// As in `state`: how many neighbours are looked at.
-const CANDIDATES: usize = 4;
-
-/// Questions from this number on stand in one partition.
-const FIRST_FILLER: usize = 100;
-const FILLERS: [&str; 10] =
-    ["garden", "kitchen", "window", "harbour", "mountain", "engine", "teacher", "bridge", "lamp", "river"];
 
 /// What is kept of one that was stored.
 #[derive(Debug, Clone)]
@@ -42,70 +35,6 @@ struct Kept {
     used: u64,
     /// When it was stored.
     stored: u64,
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Get(usize),
-    Put { question: usize, length: usize, ttl_ms: Option<u64> },
-    Wait(u64),
-    Source(usize),
-    Tag(usize),
-    Tenant(usize),
-    Wrong(usize),
-    Clear,
-    Compact,
-    Reopen,
-}
-
-/// Questions that are alike in all ways that matter: wording, slots, negation, opposites, scope.
-fn question(number: usize) -> (String, Analysis) {
-    let texts = [
-        "cancel purchase 150351613775",
-        "please cancel the purchase 150351613775",
-        "Cancel  the purchase 150351613775!",
-        "cancel purchase 150351613776",
-        "track purchase 150351613775",
-        "How do I turn on dark mode in the app?",
-        "how do I turn on the dark mode in my app",
-        "how do I turn off dark mode in the app",
-        "don't turn on dark mode in the app",
-        "Where is my order?",
-        "where is my order",
-        "Where's my order?",
-        "\u{1f44d}",
-    ];
-    let filler = format!("Where is my {} of the other {}?", FILLERS[number / 10 % 10], FILLERS[number % 10]);
-    let (text, rest) = match number.checked_sub(FIRST_FILLER) {
-        None => (texts[number % texts.len()], number / texts.len()),
-        Some(_) => (&*filler, 0),
-    };
-    let tenant = ["a", "b"][rest % 2];
-    let system = ["", "You are kind."][rest / 2 % 2];
-    let mut messages = vec![serde_json::json!({"role": "user", "content": text})];
-    if !system.is_empty() {
-        messages.insert(0, serde_json::json!({"role": "system", "content": system}));
-    }
-    let body = serde_json::json!({"messages": messages}).to_string();
-    let scope = format!("{tenant} {system}");
-    (scope, Analysis::new(Request::parse(body.into_bytes(), tenant, "").unwrap()))
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = prop_oneof![
-        12 => (0usize..52).prop_map(Step::Get),
-        12 => (0usize..52, 0usize..900, prop::option::of(1u64..200))
-            .prop_map(|(question, length, ttl_ms)| Step::Put { question, length, ttl_ms }),
-        3 => (1u64..60).prop_map(Step::Wait),
-        1 => (0usize..5).prop_map(Step::Source),
-        1 => (0usize..5).prop_map(Step::Tag),
-        1 => (0usize..2).prop_map(Step::Tenant),
-        2 => (0usize..52).prop_map(Step::Wrong),
-        1 => Just(Step::Clear),
-        2 => Just(Step::Compact),
-        2 => Just(Step::Reopen),
-    ];
-    prop::collection::vec(step, 1..80)
 }
 
 struct Model {
@@ -156,8 +85,8 @@ impl Model {
     /// What a look-up should give: the ids that may be served, `None` among them for a miss. More than one only where
     /// rounding decides.
     fn expected(&self, request: &(String, String), probe: &Probe, literals: &[u8]) -> Vec<Option<(HitKind, u128)>> {
-        let live = || self.held.iter().filter(|kept| self.now < kept.expires);
-        if let Some(kept) = live().find(|kept| kept.request == *request) {
+        let is_exact = |kept: &&Kept| self.now < kept.expires && kept.request == *request;
+        if let Some(kept) = self.held.iter().find(is_exact) {
             return vec![Some((HitKind::Exact, kept.id))];
         }
         let cosine = |kept: &Kept| {
@@ -165,11 +94,11 @@ impl Model {
             dot(&kept.vector, &probe.vector)
                 / (dot(&kept.vector, &kept.vector) * dot(&probe.vector, &probe.vector)).sqrt()
         };
-        let mut near: Vec<(f32, &Kept)> = live()
+        let (mut near, expired): (Vec<(f32, &Kept)>, Vec<_>) = (self.held.iter())
             .filter(|kept| kept.partition.0 == request.0 && kept.partition.1 == literals)
             .map(|kept| (cosine(kept), kept))
             .filter(|(similarity, _)| *similarity >= probe.threshold - TOLERANCE)
-            .collect();
+            .partition(|(_, kept)| self.now < kept.expires);
         near.sort_by(|a, b| b.0.total_cmp(&a.0));
         let serves = |kept: &Kept| {
             !self.is_marked(request, &kept.request) && guards::refuse(&probe.signature, &kept.signature).is_none()
@@ -185,7 +114,9 @@ impl Model {
                 sure = Some(similarity);
             }
         }
-        if sure.is_none() || near.len() > CANDIDATES {
+        // Among many expired ones a look-up gives up.
+        let is_crowded = near.len() > CANDIDATES || expired.len() >= (ROUNDS - 1) * CANDIDATES;
+        if sure.is_none() || is_crowded {
             may.push(None);
         }
         may

@@ -19,7 +19,10 @@ pub(super) const SMALL_UP_TO: usize = 64;
 
 /// How many neighbours are looked at before the semantic tier gives up: a refused one lets the next one through. Three
 /// words can change places in six ways, all of which a sum of word vectors has at a similarity of 1.
-const CANDIDATES: usize = 8;
+pub(super) const CANDIDATES: usize = 8;
+
+/// How often a look-up searches a partition at most, where all that it finds has expired: one call cannot be made to clear it.
+pub(super) const ROUNDS: usize = 4;
 
 /// Vectors that are linked while others may wait to add theirs: some milliseconds.
 const LINKED_AT_ONCE: usize = 16;
@@ -100,14 +103,15 @@ impl Cache {
         state.judged(probe, found, now)
     }
 
-    /// [`Cache::neighbours`] at the probe's threshold, after the expired ones among them have been removed.
+    /// [`Cache::neighbours`] at the probe's threshold, after the expired ones among them have been removed; where many are, a
+    /// part of them, and the next look-up goes on.
     pub(super) fn candidates(
         state: &mut MutexGuard<'_, State>,
         probe: &Probe,
         now: Now,
         dropped: &mut Dropped,
     ) -> Vec<(Slot, Candidate)> {
-        loop {
+        for _ in 1..ROUNDS {
             let found = Self::nearest(state, probe, probe.threshold, dropped);
             let slots = found.iter().filter_map(|neighbour| state.slot(neighbour.id));
             let expired: Vec<Slot> = slots.filter(|&slot| !state.is_live(slot, now)).collect();
@@ -118,6 +122,16 @@ impl Cache {
                 state.expire(slot, dropped);
             }
         }
+        let found = Self::nearest(state, probe, probe.threshold, dropped);
+        state.judged(probe, found, now)
+    }
+
+    /// Whether there may be room for an entry; counts it where there is none.
+    pub(super) fn can_hold(&self, entry: &Entry) -> bool {
+        let mut state = self.state.lock();
+        let can_hold = state.can_hold(entry, self.embedder.dim(), &self.config);
+        state.stats.too_large += u64::from(!can_hold);
+        can_hold
     }
 
     /// Evicts what the budget has no room for, after vectors came into large partitions or went: what these take is known

@@ -4,11 +4,12 @@ use std::fs;
 use std::sync::atomic::AtomicU64;
 
 use super::durable_tests::{Folder, open, try_open};
+use super::partition::{CANDIDATES, ROUNDS};
 use super::tests::{answer, ask, cache, cache_with};
 use super::*;
 use crate::embed::StaticEmbedder;
 
-/// A list for each place: texts of the same words in another order have one vector, and only four candidates are judged.
+/// A list for each place: texts of the same words in another order have one vector, and only the first few are judged.
 const WORDS: [[&str; 16]; 3] = [
     [
         "apple", "bread", "chair", "dress", "engine", "flower", "garden", "hammer", "island", "jacket", "kitchen",
@@ -100,11 +101,45 @@ fn an_expired_entry_of_a_large_partition_is_a_miss_and_goes() {
 }
 
 #[test]
+fn one_look_up_removes_a_part_of_many_expired_neighbours_and_serves_what_is_live() {
+    let (cache, clock) = cache_with(CacheConfig { ttl_ms: Some(100), ..CacheConfig::default() });
+    // Of one vector, in all orders of five words.
+    let text = |number: usize| {
+        let mut words = WORDS[0][..5].to_vec();
+        let drawn = [number % 5, number / 5 % 4, number / 20 % 3, number / 60 % 2, 0];
+        drawn.map(|at| words.remove(at)).join(" ")
+    };
+    for number in 0..120 {
+        cache.put(&ask(&text(number)), answer(&text(number)), PutOptions::default()).unwrap();
+    }
+    clock.set(1_100);
+    let look_up = |number: usize| cache.get(&ask(&text(number).to_uppercase())).map(|hit| hit.kind);
+
+    assert_eq!(look_up(7), None);
+
+    let at_once = ((ROUNDS - 1) * CANDIDATES) as u64;
+    assert_eq!(cache.stats().expired, at_once);
+    for _ in 0..2 {
+        look_up(7);
+    }
+    assert_eq!((cache.stats().expired, vectors(&cache)), (3 * at_once, 120 - 3 * (ROUNDS - 1) * CANDIDATES));
+    for _ in 0..2 {
+        look_up(7);
+    }
+    cache.put(&ask(&text(7)), answer("live"), PutOptions::default()).unwrap();
+    assert_eq!((look_up(7), cache.len()), (Some(HitKind::Semantic), 1));
+}
+
+#[test]
 fn the_budget_holds_while_partitions_grow_and_each_entry_keeps_its_vector() {
     let (cache, _) = cache_with(CacheConfig { max_bytes: 1 << 20, ..CacheConfig::default() });
+    let mut before = 0;
     for number in 0..2_000 {
         fill(&cache, number..number + 1);
         assert!(cache.stats().bytes <= 1 << 20);
+        // An index at the budget grows by an eighth, and what that takes is evicted.
+        assert!(cache.len() + before / 8 >= before, "{before} entries, then {}", cache.len());
+        before = cache.len();
     }
     assert!(cache.stats().evicted > 500);
     assert_eq!(vectors(&cache), cache.len());

@@ -47,10 +47,11 @@ impl Cache {
         Ok(())
     }
 
-    /// Takes out of opened indexes what is no entry's: it went while they were written.
-    pub(super) fn forget_orphans(&mut self, indexes: HashMap<u128, Arc<Large>>) {
+    /// Lets go of the opened indexes, and takes out of those that became the cache's own what is no entry's: it went while they
+    /// were written.
+    pub(super) fn forget_orphans(&mut self, loading: &mut Loading) {
         let state = self.state.get_mut();
-        for (partition, large) in indexes {
+        for (partition, large) in loading.indexes.drain().filter(|_| loading.has_room) {
             large.keep(|key| {
                 let entry = state.slot(key).and_then(|slot| state.store.get(slot));
                 entry.is_some_and(|entry| entry.partition == partition)

@@ -115,8 +115,11 @@ fn stored<B: Deref<Target = [u8]>>(file: &Container<B>, blocks: Blocks) -> Resul
     let &[kind] = file.section("kind")? else { return Err(broken("has a kind of another size")) };
     let kind = [Kind::Auto, Kind::Flat, Kind::Graph].into_iter().find(|&known| known as u8 == kind);
     let kind = kind.ok_or_else(|| broken("is of a kind that there is not"))?;
-    let slots = slots(file, dim, blocks)?;
+    let mut slots = slots(file, dim, blocks)?;
     let graph = if file.has("links") { Some(graph(file, &slots, blocks)?) } else { None };
+    if graph.is_some() {
+        slots.reserve_free();
+    }
     if graph.is_some() && kind == Kind::Flat || graph.is_none() && kind == Kind::Graph {
         return Err(broken("has links where it is flat, or none where it is a graph"));
     }
@@ -180,6 +183,10 @@ fn graph<B: Deref<Target = [u8]>>(file: &Container<B>, slots: &Slots, blocks: Bl
     let indegrees = indegrees.0.iter().map(|&bytes| u32::from_le_bytes(bytes)).collect();
     let mut graph = Graph::of_parts(links, indegrees, standings)
         .ok_or_else(|| broken("has a copy of an entry that is not linked"))?;
+    if !file.has("entries") {
+        graph.draw_entries(slots);
+        return Ok(graph);
+    }
     let Some((&drawn_at, entries)) = file.section("entries")?.split_first_chunk::<8>() else {
         return Err(broken("has no count of entries to start from"));
     };
@@ -188,7 +195,14 @@ fn graph<B: Deref<Target = [u8]>>(file: &Container<B>, slots: &Slots, blocks: Bl
     if !few.is_empty() || entries.len() > count || entries.iter().any(|&slot| slot as usize >= count) {
         return Err(broken("starts from a slot that there is not"));
     }
-    graph.start_from(entries, usize::try_from(u64::from_le_bytes(drawn_at)).unwrap_or(count), slots);
+    let drawn_at = usize::try_from(u64::from_le_bytes(drawn_at)).ok().filter(|&drawn_at| drawn_at <= count);
+    let drawn_at = drawn_at.ok_or_else(|| broken("drew where to start from among more entries than there are"))?;
+    // Entries that go stay among these until the next draw; of none that is linked walks would lead nowhere.
+    if entries.iter().any(|&slot| graph.standing(slot) == Standing::Linked) {
+        graph.start_from(entries, drawn_at, slots);
+    } else {
+        graph.draw_entries(slots);
+    }
     Ok(graph)
 }
 

@@ -23,6 +23,9 @@ const ENTRIES_AT_ONCE: usize = 128;
 /// Bytes of a code that an entry point is chosen by: its first 64 values, which after the rotation are as good as any.
 const ENTRY_BYTES: usize = BLOCK / 2;
 
+/// Bytes of a list of copies in their table.
+const LIST_BYTES: usize = 64;
+
 /// How an entry stands to the graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
@@ -48,6 +51,8 @@ pub struct Graph {
     waiting: VecDeque<u32>,
     /// The copies of a linked entry.
     copies: HashMap<u32, Vec<u32>>,
+    /// What their lists take, kept so that nobody has to walk through them.
+    copies_bytes: usize,
     linked: usize,
     entries: Entries,
 }
@@ -69,6 +74,7 @@ impl Graph {
             standing: Vec::new(),
             waiting: VecDeque::new(),
             copies: HashMap::new(),
+            copies_bytes: 0,
             linked: 0,
             entries: Entries::default(),
         };
@@ -85,7 +91,7 @@ impl Graph {
     /// linked entry.
     pub fn of_parts(links: Rows, indegree: Vec<u32>, standing: Vec<Standing>) -> Option<Self> {
         let (waiting, copies, entries) = (VecDeque::new(), HashMap::new(), Entries::default());
-        let mut graph = Self { links, indegree, standing, waiting, copies, linked: 0, entries };
+        let mut graph = Self { links, indegree, standing, waiting, copies, copies_bytes: 0, linked: 0, entries };
         for (slot, at) in (0..).zip(0..graph.standing.len()) {
             match graph.standing[at] {
                 Standing::Gone => {}
@@ -96,7 +102,7 @@ impl Graph {
                     if graph.standing(original) != Standing::Linked {
                         return None;
                     }
-                    graph.copies.entry(original).or_default().push(slot);
+                    graph.add_copy(slot, original);
                 }
             }
         }
@@ -119,9 +125,12 @@ impl Graph {
 
     /// Bytes that it takes, room for more included.
     pub fn bytes(&self) -> usize {
-        let copies: usize = self.copies.values().map(|list| list.capacity() * 4 + 64).sum();
         let lists = self.indegree.capacity() * 4 + self.standing.capacity() + self.waiting.capacity() * 4;
-        self.links.bytes() + lists + copies + self.entries.codes.capacity() + self.entries.slots.capacity() * 4
+        self.links.bytes()
+            + lists
+            + self.copies_bytes
+            + self.entries.codes.capacity()
+            + self.entries.slots.capacity() * 4
     }
 
     /// The links of a slot.
@@ -189,6 +198,7 @@ impl Graph {
                 if let Some(list) = original.and_then(|original| self.copies.get_mut(&original)) {
                     list.retain(|&copy| copy != slot);
                     if let Some(original) = original.filter(|_| list.is_empty()) {
+                        self.copies_bytes -= LIST_BYTES + list.capacity() * size_of::<u32>();
                         self.copies.remove(&original);
                     }
                 }
@@ -209,7 +219,17 @@ impl Graph {
         self.stop_waiting(slot);
         self.set_links(slot, &[original]);
         self.standing[slot as usize] = Standing::Copy;
-        self.copies.entry(original).or_default().push(slot);
+        self.add_copy(slot, original);
+    }
+
+    fn add_copy(&mut self, slot: u32, original: u32) {
+        let list = self.copies.entry(original).or_insert_with(|| {
+            self.copies_bytes += LIST_BYTES;
+            Vec::new()
+        });
+        let before = list.capacity();
+        list.push(slot);
+        self.copies_bytes += (list.capacity() - before) * size_of::<u32>();
     }
 
     /// A waiting entry is linked.
@@ -275,7 +295,7 @@ impl Graph {
     }
 
     /// Draws slots to start from, twice the square root of their number.
-    fn draw_entries(&mut self, slots: &Slots) {
+    pub fn draw_entries(&mut self, slots: &Slots) {
         let count = 2 * self.linked.isqrt();
         let mut entries = Entries { drawn_at: self.linked, ..Entries::default() };
         let is_linked = |slot: &u32| self.standing(*slot) == Standing::Linked;
@@ -318,5 +338,14 @@ impl Graph {
         }
         passed.clear();
         best.map(|(_, slot)| slot)
+    }
+}
+
+#[cfg(test)]
+impl Graph {
+    /// What the lists of copies take, counted anew, beside what is kept of it.
+    pub fn copies_bytes(&self) -> (usize, usize) {
+        let bytes = |list: &Vec<u32>| LIST_BYTES + list.capacity() * size_of::<u32>();
+        (self.copies_bytes, self.copies.values().map(bytes).sum())
     }
 }

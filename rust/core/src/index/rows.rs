@@ -6,8 +6,10 @@ use crate::store::map::Pages;
 /// Slots of a full block: a growing index copies no more than one block, and 16 Ki codes of 256 values fill a huge page.
 pub const BLOCK_SLOTS: usize = 1 << BLOCK_BITS;
 const BLOCK_BITS: u32 = 14;
+/// The room grows by one part in so many: a cache at its budget evicts what the new room takes, and there is no more of it.
+const GROWTH: usize = 8;
 
-/// Row i belongs to slot i. Every block but the last is full; a first block that stands alone grows by copying.
+/// Row i belongs to slot i. Every block but the last is full; a last one that is not grows by copying.
 #[derive(Debug)]
 pub struct Rows {
     stride: usize,
@@ -54,23 +56,24 @@ impl Rows {
                 Error::new(ErrorKind::Internal, context).caused_by(fault)
             })
         };
-        let tail = self.capacity % BLOCK_SLOTS;
-        if slots > self.capacity && (tail > 0 || self.capacity == 0) {
-            // The last block is not full: a larger one takes its place.
+        if slots <= self.capacity {
+            return Ok(());
+        }
+        let grown = self.capacity + (self.capacity / GROWTH).min(BLOCK_SLOTS);
+        let wanted = slots.max(grown).next_multiple_of(64);
+        while self.capacity < wanted {
+            let tail = self.capacity % BLOCK_SLOTS;
             let before = self.capacity - tail;
-            let wanted = (slots - before).max(tail + tail / 2).next_multiple_of(64).min(BLOCK_SLOTS);
-            let mut grown = pages(wanted)?;
+            let held = (wanted - before).min(BLOCK_SLOTS);
+            let mut block = pages(held)?;
+            // A last block that is not full: a larger one takes its place.
             if tail > 0
                 && let Some(last) = self.blocks.pop()
             {
-                grown[..tail * stride].copy_from_slice(&last[..tail * stride]);
+                block[..tail * stride].copy_from_slice(&last[..tail * stride]);
             }
-            self.blocks.push(grown);
-            self.capacity = before + wanted;
-        }
-        while slots > self.capacity {
-            self.blocks.push(pages(BLOCK_SLOTS)?);
-            self.capacity += BLOCK_SLOTS;
+            self.blocks.push(block);
+            self.capacity = before + held;
         }
         Ok(())
     }
@@ -144,5 +147,19 @@ mod tests {
         rows.shrink(100);
         assert!(rows.capacity() < 1000);
         assert!((0..100).all(|slot| rows.row(slot) == &slot.to_le_bytes()[..3]));
+    }
+
+    #[test]
+    fn the_room_grows_by_an_eighth_and_a_full_block_stays_where_it_is() {
+        let mut rows = Rows::new(3);
+        let mut first = None;
+        for slots in 1..60_000 {
+            rows.reserve(slots).unwrap();
+            assert!(rows.capacity() <= slots + slots / 8 + 64, "{} for {slots}", rows.capacity());
+            assert_eq!(rows.bytes(), rows.capacity() * 3);
+            if slots > BLOCK_SLOTS {
+                assert_eq!(*first.get_or_insert(rows.row(0).as_ptr()), rows.row(0).as_ptr());
+            }
+        }
     }
 }

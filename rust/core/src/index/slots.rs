@@ -100,6 +100,12 @@ impl Slots {
         Ok(())
     }
 
+    /// Makes room for every slot to wait for another entry: one that is taken out then takes no memory, which a budget would
+    /// have to be held for once more.
+    pub fn reserve_free(&mut self) {
+        self.free.reserve_exact(self.ids.capacity().saturating_sub(self.free.len()));
+    }
+
     /// Where an id stands.
     pub fn find(&self, id: u64) -> Option<u32> {
         self.table.find(hash(id, self.seed), |&slot| self.ids[slot as usize] == id).copied()

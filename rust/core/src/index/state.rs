@@ -39,7 +39,9 @@ impl State {
     pub fn reserve(&mut self, more: usize) -> Result<()> {
         self.slots.reserve(more)?;
         let slots = self.slots.live() + more;
-        self.graph.as_mut().map_or(Ok(()), |graph| graph.reserve(slots))
+        let Some(graph) = &mut self.graph else { return Ok(()) };
+        self.slots.reserve_free();
+        graph.reserve(slots)
     }
 
     /// Puts an entry that is not held.
@@ -55,6 +57,7 @@ impl State {
         if kind == Kind::Auto && self.graph.is_none() && self.slots.live() > FLAT_UP_TO {
             let mut graph = Graph::new(&self.slots)?;
             graph.reserve(self.slots.codes.capacity())?;
+            self.slots.reserve_free();
             self.graph = Some(graph);
         }
         Ok(())

@@ -45,7 +45,7 @@ pub enum Kind {
 ///
 /// Kept are twelve bits a value, of which a scan or a walk reads four; what that leaves in doubt is compared in full.
 /// A flat search is O(n), about 4 ns a vector of 256 values; a walk touches some thousand vectors of a million. 1.5
-/// bytes a value and about 20 an entry, with a graph 210.
+/// bytes a value and about 20 an entry, with a graph 220.
 ///
 /// Searches run beside each other. There is one change at a time: it plans beside the searches and keeps them waiting
 /// for some microseconds, when it writes what it has planned.
