@@ -10,7 +10,7 @@
 
 use std::io::{self, BufWriter, Seek, SeekFrom, Write};
 use std::ops::{Deref, Range};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crc32fast::Hasher;
 
@@ -158,9 +158,23 @@ pub type Section<'a> = (&'a str, Vec<&'a [u8]>);
 /// # Errors
 /// `IndexFile` where that fails; the temporary file is removed then.
 pub fn write(path: &Path, kind: &str, schema: u32, embedder: &str, sections: &[Section<'_>]) -> Result<()> {
+    write_unnamed(path, Readers::Usual, (kind, schema, embedder), sections)?.appear()
+}
+
+/// The first half of [`write()`]: hands all to the system, and leaves the wait for the disk to [`Unnamed::appear`].
+///
+/// # Errors
+/// As for [`write()`].
+pub fn write_unnamed(
+    path: &Path,
+    readers: Readers,
+    (kind, schema, embedder): (&str, u32, &str),
+    sections: &[Section<'_>],
+) -> Result<Unnamed> {
     let listed: Vec<Listed<'_>> = sections.iter().map(|(name, pieces)| listed(name, pieces)).collect();
     let header = header(kind, schema, embedder, &listed);
-    let written = appear(path, Readers::Usual, |file| {
+    let written = Unnamed::create(path, readers).and_then(|unnamed| {
+        let file = &unnamed.file;
         file.write_all(&header)?;
         let mut at = header.len();
         for (_, pieces) in sections {
@@ -170,7 +184,7 @@ pub fn write(path: &Path, kind: &str, schema: u32, embedder: &str, sections: &[S
                 at += piece.len();
             }
         }
-        Ok(())
+        Ok(unnamed)
     });
     written.map_err(|fault| cannot_write(path, fault))
 }
@@ -238,29 +252,63 @@ impl Write for Sink<'_> {
 }
 
 /// Who may read a file.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Readers {
-    /// Whom the umask lets: vectors and ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Whom the umask lets: a file that a caller asked for.
     Usual,
-    /// Its owner: prompts, answers and a key.
+    /// Its owner: what belongs to a cache. A text can be guessed from its vector.
     Owner,
+}
+
+/// A file that stands under a temporary name. Where it does not get its own, it goes.
+#[derive(Debug)]
+#[must_use]
+pub struct Unnamed {
+    file: File,
+    temporary: PathBuf,
+    path: PathBuf,
+    is_named: bool,
+}
+
+impl Unnamed {
+    fn create(path: &Path, readers: Readers) -> io::Result<Self> {
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(format!(".{}.tmp", std::process::id()));
+        let file = File::create(Path::new(&temporary), readers == Readers::Owner)?;
+        Ok(Self { file, temporary: temporary.into(), path: path.to_owned(), is_named: false })
+    }
+
+    /// Syncs the file, and gives it its name.
+    ///
+    /// # Errors
+    /// `IndexFile` where that fails.
+    pub fn appear(self) -> Result<()> {
+        let path = self.path.clone();
+        self.named().map_err(|fault| cannot_write(&path, fault))
+    }
+
+    fn named(mut self) -> io::Result<()> {
+        self.file.sync()?;
+        disk::rename(&self.temporary, &self.path)?;
+        self.is_named = true;
+        // A rename lasts once the folder is on the disk.
+        disk::sync_folder(self.path.parent().unwrap_or(Path::new("")))
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if !self.is_named {
+            let _ = disk::remove(&self.temporary); // the fault before is what matters
+        }
+    }
 }
 
 /// Writes a file under a temporary name, syncs it, and gives it its own.
 fn appear(path: &Path, readers: Readers, write: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = Path::new(&temporary);
-    let written = File::create(temporary, readers == Readers::Owner)
-        .and_then(|file| write(&file).and_then(|()| file.sync()))
-        .and_then(|()| disk::rename(temporary, path))
-        // A rename lasts once the folder is on the disk.
-        .and_then(|()| disk::sync_folder(path.parent().unwrap_or(Path::new(""))));
-    if written.is_err() {
-        // The fault is what matters; that a file of ours stays behind as well is not worth a second error.
-        let _ = disk::remove(temporary);
-    }
-    written
+    let unnamed = Unnamed::create(path, readers)?;
+    write(&unnamed.file)?;
+    unnamed.named()
 }
 
 fn cannot_write(path: &Path, fault: io::Error) -> Error {

@@ -1,7 +1,7 @@
 //! A fork waits until no thread is inside the core, for the child would get the locks of such a thread, taken, and no
 //! thread to let them go.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use pyo3::types::PyDict;
 use pyo3::wrap_pyfunction;
 
 static INSIDE: AtomicUsize = AtomicUsize::new(0);
-static IS_FORKING: AtomicBool = AtomicBool::new(false);
+/// Forks that wait or are under way; more than one, for the wait lets other threads of Python go on.
+static FORKS: AtomicUsize = AtomicUsize::new(0);
 
 /// How long a thread sleeps between two looks at the gate.
 const PAUSE: Duration = Duration::from_micros(20);
@@ -25,7 +26,7 @@ impl Inside {
     pub fn enter() -> Self {
         loop {
             INSIDE.fetch_add(1, Ordering::SeqCst);
-            if !IS_FORKING.load(Ordering::SeqCst) {
+            if FORKS.load(Ordering::SeqCst) == 0 {
                 return Self;
             }
             INSIDE.fetch_sub(1, Ordering::SeqCst);
@@ -40,24 +41,28 @@ impl Drop for Inside {
     }
 }
 
+/// Waits with the GIL released: a snapshot may be under way for seconds. Nobody enters from here on, so none is inside when the
+/// GIL is held again.
 #[pyfunction]
-fn before() {
-    IS_FORKING.store(true, Ordering::SeqCst);
-    while INSIDE.load(Ordering::SeqCst) > 0 {
-        std::thread::sleep(PAUSE);
-    }
+fn before(py: Python<'_>) {
+    FORKS.fetch_add(1, Ordering::SeqCst);
+    py.detach(|| {
+        while INSIDE.load(Ordering::SeqCst) > 0 {
+            std::thread::sleep(PAUSE);
+        }
+    });
 }
 
 #[pyfunction]
 fn after_in_parent() {
-    IS_FORKING.store(false, Ordering::SeqCst);
+    FORKS.fetch_sub(1, Ordering::SeqCst);
 }
 
 #[pyfunction]
 fn after_in_child(py: Python<'_>) -> PyResult<()> {
     // A thread that had just knocked at the gate does not live on here.
     INSIDE.store(0, Ordering::SeqCst);
-    IS_FORKING.store(false, Ordering::SeqCst);
+    FORKS.store(0, Ordering::SeqCst);
     let kept = std::mem::take(&mut *ON_DISK.lock());
     let left = kept.iter().filter_map(Weak::upgrade).filter(|cache| cache.leave_disk()).count();
     if left > 0 {

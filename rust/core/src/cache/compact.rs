@@ -70,7 +70,8 @@ impl Cache {
         Ok(())
     }
 
-    /// Writes all that is held as a snapshot, and begins a new journal. Others go on meanwhile.
+    /// Writes all that is held as a snapshot, and begins a new journal. Others go on meanwhile; changes of a large partition
+    /// wait until its vectors are handed to the system.
     ///
     /// # Errors
     /// `Cache` where the disk refused; the older files then still hold everything.

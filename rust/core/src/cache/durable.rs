@@ -48,9 +48,6 @@ pub(super) struct Ticket {
     number: u64,
 }
 
-/// Ids are numbered within the generation of the journal, so that a number that a power cut took back is not used again.
-const IDS_PER_GENERATION: u32 = 40;
-
 impl Cache {
     /// A cache with what its folder holds; an empty one where the folder is empty or not there.
     ///
@@ -111,7 +108,7 @@ impl Cache {
         cache.is_durable.store(true, Ordering::Relaxed);
         let older = journals.len() as u64;
         cache.disk.get_mut().replace(Disk { directory, head, is_sync: disk.is_sync, older, rest: 0, next_rest: 1 });
-        cache.entries_made.store(generation << IDS_PER_GENERATION, Ordering::Relaxed);
+        cache.ids_from = u128::from(generation) << 64;
         let state = cache.state.get_mut();
         state.stats.loaded = state.store.len() as u64;
         state.stats.journal_bytes_skipped = loading.skipped;

@@ -126,6 +126,15 @@ fn an_entry_that_memory_had_no_room_for_goes_with_its_source_all_the_same() {
 }
 
 #[test]
+fn no_id_is_given_twice_however_often_the_folder_is_opened() {
+    let folder = Folder::new("ids");
+    let first = put(&open(&folder), "one", PutOptions::default());
+    let of_generation = |generation: u64| folder.0.join(format!("journal-{generation:012}"));
+    fs::rename(of_generation(1), of_generation(1 << 24)).unwrap();
+    assert_ne!(put(&open(&folder), "two", PutOptions::default()), first);
+}
+
+#[test]
 fn a_folder_belongs_to_one_process_at_a_time() {
     let folder = Folder::new("locked");
     let cache = open(&folder);

@@ -61,6 +61,8 @@ pub struct Cache {
     /// Shared by those whose entry is held and whose vector is on its way into a large partition.
     adding: RwLock<()>,
     entries_made: AtomicU64,
+    /// Where the numbers of entries begin, so that none is used again that a power cut took back.
+    ids_from: u128,
     /// The folder that it is kept in; held while a snapshot is written, and taken before the state's lock.
     disk: Mutex<Option<Disk>>,
     is_durable: AtomicBool,
@@ -87,6 +89,7 @@ impl Cache {
             state: Mutex::new(state),
             adding: RwLock::default(),
             entries_made: AtomicU64::new(0),
+            ids_from: 0,
             disk: Mutex::default(),
             is_durable: AtomicBool::new(false),
             is_strict: false,
@@ -201,7 +204,7 @@ impl Cache {
         let probe = self.may_compare(analysis).then(|| self.probe(analysis, scope, fingerprint));
         let born_ms = options.born_ms.map_or(now_ms, |born_ms| born_ms.min(now_ms));
         let body = request.body();
-        let id = self.key.entry_id(self.entries_made.fetch_add(1, Ordering::Relaxed));
+        let id = self.key.entry_id(self.ids_from + u128::from(self.entries_made.fetch_add(1, Ordering::Relaxed)));
         let entry = Entry {
             id,
             fingerprint,

@@ -10,6 +10,7 @@ use parking_lot::MutexGuard;
 use super::Cache;
 use super::found::Candidate;
 use super::state::{Entry, Now, Probe, State};
+use crate::container::Readers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{FlatIndex, Kind, NO_ID, Neighbour, VectorIndex};
 use crate::store::Slot;
@@ -314,9 +315,10 @@ impl Large {
         Ok(Arc::new(large))
     }
 
-    /// Writes the index to a file, which appears whole or not at all. Searches go on, changes wait.
+    /// Writes the index to a file, which appears whole or not at all. Searches go on; changes wait until the system has it,
+    /// and not for the disk.
     pub(super) fn save(&self, path: &Path) -> Result<()> {
-        self.index.save(path).map_err(|error| Error::new(ErrorKind::Cache, error.to_string()))
+        self.index.save_for(Readers::Owner, path).map_err(|error| Error::new(ErrorKind::Cache, error.to_string()))
     }
 
     /// Takes out the vectors whose keys are not meant.

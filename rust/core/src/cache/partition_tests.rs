@@ -25,7 +25,7 @@ const WORDS: [[&str; 16]; 3] = [
     ],
 ];
 
-fn question(number: usize) -> String {
+pub(super) fn question(number: usize) -> String {
     let word = |place: usize| WORDS[place][(number >> (4 * place)) & 15];
     format!("Where do I find the {} near the {} of the {} and what does it mean", word(0), word(1), word(2))
 }

@@ -4,6 +4,7 @@
 use std::fs;
 
 use super::durable_tests::{Folder, from, open, put, source, try_open_as};
+use super::partition_tests::question;
 use super::tests::ask;
 use super::*;
 use crate::disk::power_cut::{Event, Recording};
@@ -296,4 +297,52 @@ fn a_snapshot_that_keeps_failing_is_tried_less_and_less_often_and_leaves_no_jour
     drop(cache);
     let cache = open(&folder);
     assert!(cache.get(&ask("before")).is_some() && cache.get(&ask("after")).is_some());
+}
+
+#[test]
+fn changes_of_a_large_partition_do_not_wait_for_the_disk_while_its_file_is_synced() {
+    let (root, recording) = recorded("large-held");
+    let cache = try_open_as(&root.0.join("cache"), false).unwrap();
+    for number in 0..100 {
+        put(&cache, &question(number), from(&format!("d{number}")));
+    }
+    cache.compact().unwrap();
+    let mut files = fs::read_dir(root.0.join("cache")).unwrap().map(|file| file.unwrap().file_name());
+    assert!(files.any(|name| name.to_string_lossy().starts_with("vectors-")), "nothing was large");
+    let hold = recording.hold("vectors-");
+    std::thread::scope(|scope| {
+        scope.spawn(|| cache.compact().unwrap());
+        hold.wait();
+        let (done, is_done) = std::sync::mpsc::channel();
+        scope.spawn({
+            let cache = &cache;
+            move || {
+                put(cache, &question(101), PutOptions::default());
+                cache.invalidate(&source("d3"), false).unwrap();
+                done.send(()).unwrap();
+            }
+        });
+        let waited = is_done.recv_timeout(std::time::Duration::from_secs(20));
+        drop(hold);
+        waited.expect("a change waited for the disk");
+    });
+}
+
+#[test]
+#[cfg(unix)]
+fn what_a_cache_keeps_is_its_owner_s_to_read() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("private");
+    let cache = open(&folder);
+    for number in 0..100 {
+        put(&cache, &question(number), PutOptions::default());
+    }
+    cache.compact().unwrap();
+    for kind in ["journal-", "snapshot-", "vectors-"] {
+        let files = folder.files(kind);
+        assert!(!files.is_empty(), "no {kind}");
+        for file in files {
+            assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0, "{}", file.display());
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::rows::{BLOCK_SLOTS, Rows};
 use super::slots::Slots;
 use super::state::State;
 use super::vector_index::{Kind, MAX_DIM, MAX_ENTRIES, NO_ID};
-use crate::container::{self, Container, fault_of};
+use crate::container::{self, Container, Readers, Unnamed, fault_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::map::Pages;
 
@@ -26,8 +26,8 @@ pub struct Stored {
     pub state: State,
 }
 
-/// Writes an index.
-pub fn save(path: &Path, dim: usize, kind: Kind, state: &State) -> Result<()> {
+/// Hands an index to the system; it appears once the disk has it.
+pub fn save(path: &Path, readers: Readers, dim: usize, kind: Kind, state: &State) -> Result<Unnamed> {
     let slots = &state.slots;
     let count = slots.count();
     let (dim, kind) = ((dim as u64).to_le_bytes(), [kind as u8]);
@@ -59,7 +59,7 @@ pub fn save(path: &Path, dim: usize, kind: Kind, state: &State) -> Result<()> {
         entries.extend(slots.iter().flat_map(|slot| slot.to_le_bytes()));
         sections.push(("entries", vec![entries.as_slice()]));
     }
-    container::write(path, KIND, SCHEMA, "", &sections)
+    container::write_unnamed(path, readers, (KIND, SCHEMA, ""), &sections)
 }
 
 /// Opens what [`save`] wrote.

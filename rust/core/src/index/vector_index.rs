@@ -13,6 +13,7 @@ use super::kernels::{self, Kernels};
 use super::link;
 use super::search::Wanted;
 use super::state::State;
+use crate::container::Readers;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest vectors that an index takes.
@@ -329,8 +330,15 @@ impl VectorIndex {
     /// # Errors
     /// `IndexFile` where the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<()> {
-        // What a change holds, not what a search does: a change that waited for it would keep new searches waiting.
-        file::save(path, self.dim(), self.kind, &self.state.upgradable_read())
+        self.save_for(Readers::Usual, path)
+    }
+
+    /// [`VectorIndex::save`] of a file for those readers.
+    pub(crate) fn save_for(&self, readers: Readers, path: &Path) -> Result<()> {
+        // What a change holds, not what a search does: a change that waited for it would keep new searches waiting. It is
+        // let go before the wait for the disk.
+        let unnamed = file::save(path, readers, self.dim(), self.kind, &self.state.upgradable_read())?;
+        unnamed.appear()
     }
 
     /// Opens what [`VectorIndex::save`] wrote. Its rows are mapped, and read as they are needed; the file must not be

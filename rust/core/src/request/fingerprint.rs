@@ -44,7 +44,7 @@ impl FingerprintKey {
     }
 
     /// The id of the `count`-th entry that a cache makes.
-    pub fn entry_id(&self, count: u64) -> u128 {
+    pub fn entry_id(&self, count: u128) -> u128 {
         self.hash(b'e', &[&count.to_le_bytes()])
     }
 
