@@ -118,6 +118,8 @@ mod tests {
     fn a_negation_on_one_side_is_refused() {
         assert_eq!(refused("Does it ship to Malta?", "Does it not ship to Malta?"), Some(Guard::Negation));
         assert_eq!(refused("I can't log in", "I cannot log in"), None);
+        assert_eq!(refused("delete all but the photos", "delete all the photos"), Some(Guard::Negation));
+        assert_eq!(refused("order 10423 was delivered", "order 10423 failed to be delivered"), Some(Guard::Negation));
     }
 
     #[test]

@@ -170,6 +170,11 @@ impl Builder {
             let direction = u64::from(word) << 32 | u64::from(stem);
             signature.content = signature.content.wrapping_add(1);
             signature.arrangement = signature.arrangement.wrapping_add(mix(direction));
+            let is_same_word = |&held: &u64| held >> 32 == u64::from(word);
+            if signature.directions[..self.directions].iter().any(is_same_word) {
+                // "cheaper to fly than to drive": which of the two is which, their order alone says.
+                self.sequence = (self.sequence.rotate_left(23) ^ mix(direction)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            }
             if self.directions < DIRECTIONS {
                 signature.directions[self.directions] = direction;
                 self.directions += 1;
@@ -208,6 +213,12 @@ mod tests {
         assert!(!one.is_rearranged(&signature("Does Alice owe Bob the money?")) && !one.is_rearranged(&one));
         assert!(!one.is_rearranged(&signature("Does Carol owe Bob money?")));
         assert!(signature("first A, then B").is_rearranged(&signature("first B, then A")));
+        let fly = signature("Is it cheaper to fly than to drive?");
+        assert!(fly.is_rearranged(&signature("Is it cheaper to drive than to fly?")));
+        assert!(
+            signature("Redirect calls to sales to support")
+                .is_rearranged(&signature("redirect calls to support to sales"))
+        );
         let sent = signature("send the file to Anna and copy Tom");
         assert!(sent.is_rearranged(&signature("send the file to Tom and copy Anna")));
         assert!(!sent.is_rearranged(&signature("send the file and copy Tom to Anna")));

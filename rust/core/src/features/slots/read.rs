@@ -101,7 +101,7 @@ fn word(view: View<'_>) -> Option<(Slot, usize)> {
     number(view, &value.to_string(), used)
 }
 
-/// "$5", "$1,200.50", "$5k", "$1.5 million".
+/// "$5", "$1,200.50", "$5k", "$5bn", "$1.5 million".
 fn money(view: View<'_>) -> Option<(Slot, usize)> {
     if view.kind(1) != Some(Kind::Number) {
         return None;
@@ -134,12 +134,13 @@ fn hash(view: View<'_>) -> Option<(Slot, usize)> {
     }
 }
 
-/// The number at `at` with the thousand, million or k after it, and the tokens used from the first on.
+/// The number at `at` with the thousand, million, k or bn after it, and the tokens used from the first on.
 fn scaled(view: View<'_>, at: usize) -> (String, usize) {
     let digits = plain(view.text(at));
     let next = view.text(at + 1);
-    let is_k = view.is_glued(at + 1) && next.eq_ignore_ascii_case("k");
-    let scale = if is_k { Some(1_000) } else { scale(view, at + 1) };
+    let letters = [("k", 1_000), ("m", 1_000_000), ("mn", 1_000_000), ("b", 1_000_000_000), ("bn", 1_000_000_000)];
+    let letter = letters.iter().find(|(letters, _)| view.is_glued(at + 1) && next.eq_ignore_ascii_case(letters));
+    let scale = letter.map_or_else(|| scale(view, at + 1), |&(_, scale)| Some(scale));
     match (scale, scale.map_or(Ok(0.0), |_| digits.parse::<f64>())) {
         (Some(scale), Ok(value)) => ((value * f64::from(scale)).to_string(), at + 2),
         _ => (plain_fraction(&digits), at + 1),
