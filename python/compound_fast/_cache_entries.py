@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CacheEntry", "Entries", "check_names"]
 
+#: The default of `min_similarity`: the same in other words.
+NEAR_ENOUGH = 0.8
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheEntry:
@@ -80,7 +83,7 @@ class Entries:
         namespace: str | None = None,
         writer: str | None = None,
         near: str | None = None,
-        min_similarity: float = 0.8,
+        min_similarity: float = NEAR_ENOUGH,
         dry_run: bool = False,
     ) -> int:
         """Remove the entries for which everything that is said holds.
@@ -132,7 +135,7 @@ class Entries:
         namespace: str | None = None,
         writer: str | None = None,
         near: str | None = None,
-        min_similarity: float = 0.8,
+        min_similarity: float = NEAR_ENOUGH,
     ) -> Iterator[CacheEntry]:
         """Walk through the entries for which everything that is said holds, as `invalidate` reads it.
 
@@ -297,6 +300,8 @@ def _selection(
 
 def _near(near: str | None, min_similarity: float) -> tuple[str, float] | None:
     least = check_number("min_similarity", min_similarity, least=-1, most=1)
+    if near is None and min_similarity != NEAR_ENOUGH:
+        raise ConfigError(f"min_similarity={min_similarity} says how near; near= says to which text")
     return None if near is None else (check_text("near", near), least)
 
 

@@ -138,6 +138,8 @@ class SemanticCache(Calls, Entries):
             raise ConfigError(f"eviction={shown(eviction)} is none of 'lru', 's3-fifo', 'cost-aware'")
         if durability not in ("interval", "sync"):
             raise ConfigError(f"durability={shown(durability)} is neither 'interval' nor 'sync'")
+        if durability == "sync" and path is None:
+            raise ConfigError("durability='sync' without a path: nothing is kept on a disk; give path=")
         if embedder is not None:
             raise ConfigError("embedder: only the one that ships is built yet; leave it out")
         if policy not in ("verified", "exact"):

@@ -35,6 +35,7 @@ import compound_fast as cf
         ({"path": ""}, "path='' is no path"),
         ({"path": "a\0b"}, "path=.* is no path"),
         ({"durability": "none"}, "durability='none'"),
+        ({"durability": "sync"}, "durability='sync' without a path"),
         ({"stale_ttl_s": 0}, "stale_ttl_s=0"),
         ({"ttl_jitter": 1}, "ttl_jitter=1 is outside"),
         ({"tenant_share": 0}, "tenant_share=0"),

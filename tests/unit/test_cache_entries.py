@@ -236,6 +236,7 @@ def test_what_is_near_a_text_is_found_and_goes() -> None:
     [
         ({"near": "\N{THUMBS UP SIGN}"}, cf.ConfigError, "near holds too few words that the embedder knows"),
         ({"near": "hi", "min_similarity": 1.5}, cf.ConfigError, "min_similarity=1.5 is outside"),
+        ({"tag": "faq", "min_similarity": 0.5}, cf.ConfigError, "near= says to which text"),
         ({"near": 7}, cf.TextError, "near=7 is not text"),
     ],
 )
