@@ -6,8 +6,8 @@ repeats an earlier one, so hits, misses and evictions all run. The embedded conf
 
 Two shared cores of an AMD EPYC, Python 3.11::
 
-     20,000 requests:   78.4 MiB resident at most,   3.4 s CPU; 3909 exact, 0 semantic, 16091 model, 0 failed
-    100,000 requests:   78.4 MiB resident at most,  15.7 s CPU; 19581 exact, 0 semantic, 80419 model, 0 failed
+     20,000 requests:  101.6 MiB resident at most,   5.0 s CPU; 3909 exact, 0 semantic, 16091 model, 0 failed
+    100,000 requests:  101.6 MiB resident at most,  21.5 s CPU; 19581 exact, 0 semantic, 80419 model, 0 failed
 """
 
 from __future__ import annotations

@@ -9,13 +9,13 @@ The baseline in the same run, `test_no_path`, reads the body, makes up an answer
 Two shared cores of an AMD EPYC, Python 3.11, microseconds::
 
                                   least     median        IQR
-    test_no_path                     40         42          1
-    test_exact_hit                   78         82          3
-    test_miss[with slots]           143        159         22
-    test_miss[without slots]        188        248         52    compared with up to 2,050 stored requests
-    test_stream_of_a_miss           272        500        216    grows with the answer: a chunk is 8 words
-    test_miss_wall[with slots]      139        150         13
-    test_miss_wall[without slots]   167        222         43
+    test_no_path                     38         40          1
+    test_exact_hit                   80         85          5
+    test_miss[with slots]           190        203         23
+    test_miss[without slots]        235        271         28    compared with up to 2,050 stored requests
+    test_stream_of_a_miss           275        503        211    grows with the answer: a chunk is 8 words
+    test_miss_wall[with slots]      186        200         22
+    test_miss_wall[without slots]   215        246         27
 """
 
 from __future__ import annotations
