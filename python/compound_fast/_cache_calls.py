@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from compound_fast import _core
     from compound_fast._cache_answers import Hit
+    from compound_fast._cache_flight import Seat
     from compound_fast._core import Cache, Request
     from compound_fast.request import RequestLike
     from compound_fast.types import Usage
@@ -152,16 +153,12 @@ class Calls:
         if no_cache or no_store:
             return self._kept(order, _returned(call()))[0]
         with self._flights.board(self._core.fingerprint(order.request)) as seat:
-            if seat.landed is not None:
-                return _shared(seat.landed)
-            found = self._look_again(order) if seat.role == "leads" else None
+            found = self._waited_for(order, seat)
             if found is not None:
                 return found
             with seat.calling():
                 response = _returned(call())
-            served, landed = self._kept(order, response)
-            seat.land(landed)
-            return served
+            return self._landed(order, seat, response)
 
     async def aget_or_call(
         self,
@@ -192,16 +189,12 @@ class Calls:
         if no_cache or no_store:
             return self._kept(order, await _awaitable(acall()))[0]
         with await self._flights.aboard(self._core.fingerprint(order.request)) as seat:
-            if seat.landed is not None:
-                return _shared(seat.landed)
-            found = self._look_again(order) if seat.role == "leads" else None
+            found = self._waited_for(order, seat)
             if found is not None:
                 return found
             with seat.calling():
                 response = await _awaitable(acall())
-            served, landed = self._kept(order, response)
-            seat.land(landed)
-            return served
+            return self._landed(order, seat, response)
 
     @overload
     def cached(self, function: Callable[[Q], R], /) -> Callable[[Q], R]: ...
@@ -310,9 +303,17 @@ class Calls:
     def _look_up(self, order: _Order) -> Served[Any] | None:
         return None if order.no_cache else _found(self._core.get(order.request, order.max_age_s))
 
-    def _look_again(self, order: _Order) -> Served[Any] | None:
-        """Look for an answer that came between the miss and now: its flight has landed already."""
-        return _found(self._core.get_again(order.request, order.max_age_s))
+    def _waited_for(self, order: _Order, seat: Seat) -> Served[Any] | None:
+        """Return the answer that was waited for, or that came between the miss and now: its flight has landed."""
+        if seat.landed is not None:
+            return _shared(seat.landed)
+        return _found(self._core.get_again(order.request, order.max_age_s)) if seat.role == "leads" else None
+
+    def _landed(self, order: _Order, seat: Seat, response: R) -> Served[R]:
+        """Store what a call returned, and give it to those who wait."""
+        served, landed = self._kept(order, response)
+        seat.land(landed)
+        return served
 
     def _kept(self, order: _Order, response: R) -> tuple[Served[R], Landed]:
         form, stored = to_stored(response)

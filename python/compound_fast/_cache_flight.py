@@ -63,15 +63,16 @@ class Flight:
 
     Attributes
     ----------
-    outcome : Future
-        What it gave; None = nothing, because its leader was cancelled, and somebody else has to lead.
+    outcome : Future or None
+        What it gave, made by the first who waits for it; of None = nothing, because its leader was cancelled, and
+        somebody else has to lead.
     loop : AbstractEventLoop or None
         The event loop on which its leader is a task.
     waits_for : list of Flight
         Those that its leader, or something that its leader started, is waiting for.
     """
 
-    outcome: Future[Landed | _Apart | _Failed | None] = field(default_factory=Future)
+    outcome: Future[Landed | _Apart | _Failed | None] | None = None
     loop: AbstractEventLoop | None = None
     waits_for: list[Flight] = field(default_factory=list)
 
@@ -106,7 +107,7 @@ class Flights:
             if seat.role != "waits":
                 return seat
             with seat:
-                outcome = seat.flight.outcome.result()
+                outcome = seat.awaited.result()
             if outcome is not None:
                 return seat.after(outcome)
 
@@ -122,7 +123,7 @@ class Flights:
             if seat.role != "waits":
                 return seat
             with seat:
-                outcome = await wrap_future(seat.flight.outcome)
+                outcome = await wrap_future(seat.awaited)
             if outcome is not None:
                 return seat.after(outcome)
 
@@ -135,13 +136,15 @@ class Flights:
             flight = calls.by_key.get(key)
             if flight is None:
                 flight = calls.by_key[key] = Flight(loop=None if blocks else loop)
-                flight.outcome.set_running_or_notify_cancel()  # so that who waits cannot cancel it
                 return Seat(calls, key, flight, "leads", ())
             stopped = list(_led.get())
             if blocks and loop is not None:
                 stopped += [other for other in calls.by_key.values() if other.loop is loop]
             if _waits_for_any(flight, stopped):
                 return Seat(calls, key, flight, "goes alone", ())  # it would wait for itself
+            if flight.outcome is None:
+                flight.outcome = Future()
+                flight.outcome.set_running_or_notify_cancel()  # so that who waits cannot cancel it
             for mine in stopped:
                 mine.waits_for.append(flight)
             return Seat(calls, key, flight, "waits", tuple(stopped))
@@ -166,6 +169,11 @@ class Seat:
     _stopped: tuple[Flight, ...]
     landed: Landed | None = None
 
+    @property
+    def awaited(self) -> Future[Landed | _Apart | _Failed | None]:
+        """What one who waits waits for."""
+        return cast("Future[Landed | _Apart | _Failed | None]", self.flight.outcome)
+
     def after(self, outcome: Landed | _Apart | _Failed) -> Seat:
         """Return the seat of one who has waited, or raise what the leader raised."""
         if isinstance(outcome, _Failed):
@@ -175,8 +183,8 @@ class Seat:
 
     def land(self, outcome: Landed | _Apart) -> None:
         """Give the others the answer, where this is the leader."""
-        if self.role == "leads" and not self.flight.outcome.done():
-            self._close().set_result(outcome)
+        if self.role == "leads":
+            self._close(outcome)
 
     def calling(self) -> AbstractContextManager[None]:
         """Return a context for the call itself, so that what it starts does not wait for it."""
@@ -192,18 +200,19 @@ class Seat:
             with self._calls.lock:
                 for mine in self._stopped:
                     mine.waits_for.remove(self.flight)
-        elif self.role == "leads" and not self.flight.outcome.done():
-            outcome = self._close()
-            if isinstance(error, Exception):
-                outcome.set_result(_Failed(error))
-            else:  # cancelled, interrupted, or nothing to do any more: the next one looks for itself
-                outcome.set_result(None)
+        elif self.role == "leads":
+            # Cancelled, interrupted, or nothing to do any more: the next one looks for itself.
+            self._close(_Failed(error) if isinstance(error, Exception) else None)
 
-    def _close(self) -> Future[Landed | _Apart | _Failed | None]:
+    def _close(self, outcome: Landed | _Apart | _Failed | None) -> None:
+        """Give an outcome to those who wait, the first one that there is."""
         # First out of the table: who comes from now on starts anew, or finds the answer in the cache.
         with self._calls.lock:
+            if self._calls.by_key.get(self._key) is not self.flight:
+                return  # it has landed
             del self._calls.by_key[self._key]
-        return self.flight.outcome
+        if self.flight.outcome is not None:
+            self.flight.outcome.set_result(outcome)
 
 
 class Leading(AbstractContextManager[None]):

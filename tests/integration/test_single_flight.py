@@ -17,6 +17,7 @@ from compound_fast.config import LedgerConfig
 from compound_fast.pipeline import Pipeline
 from compound_fast.request import to_body
 from compound_fast.types import CallOptions
+from flights import waiting as count_waiting
 from loopback import answer, config, raw_answer, reset, status, stream
 
 COUNT = 5
@@ -41,22 +42,16 @@ class Gate:
     async def until(self, flights, *, waiting: int = 0, asked: int = 1) -> None:
         """Return once so many wait for others, and so many have asked the server."""
         for _ in range(LIMIT_S * 500):
-            if len(self._server.received) == asked and _waiting(flights) == waiting:
+            if len(self._server.received) == asked and count_waiting(flights) == waiting:
                 return
             await asyncio.sleep(0.002)
         self._opened.set()
-        raise AssertionError(f"{len(self._server.received)} asked, and {_waiting(flights)} waited")
+        raise AssertionError(f"{len(self._server.received)} asked, and {count_waiting(flights)} waited")
 
     async def open_when(self, flights, *, waiting: int = 0, asked: int = 1) -> None:
         """Let the answers through then."""
         await self.until(flights, waiting=waiting, asked=asked)
         self._opened.set()
-
-
-def _waiting(flights) -> int:
-    """How many wait: tasks by callback, threads on the condition of the standard library."""
-    outcomes = [flight.outcome for flight in list(flights._calls.by_key.values())]
-    return sum(len(outcome._done_callbacks) + len(outcome._condition._waiters) for outcome in outcomes)
 
 
 def _in_threads(caller, loopback, body=BODY, **call):

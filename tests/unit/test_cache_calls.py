@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import compound_fast as cf
+from flights import under_way, waiting
 
 LIMIT_S = 20
 """Longer than any of these takes; what waits for itself would wait for ever."""
@@ -33,18 +34,8 @@ def _in_threads(count, work):
         return [future.result(LIMIT_S) for future in [pool.submit(run, number) for number in range(count)]]
 
 
-def _waiting(cache):
-    """How many wait for calls of the cache: tasks by callback, threads on the condition of the standard library."""
-    outcomes = [flight.outcome for flight in _flights(cache)]
-    return sum(len(outcome._done_callbacks) + len(outcome._condition._waiters) for outcome in outcomes)
-
-
 async def _never():
     raise AssertionError("it was called, and not waited for")
-
-
-def _flights(cache):
-    return list(cache._flights._calls.by_key.values())
 
 
 def _until(condition):
@@ -78,7 +69,7 @@ def test_threads_that_ask_the_same_share_one_call():
 
     def call():
         calls.append(threading.get_ident())
-        _until(lambda: _waiting(cache) >= 30)
+        _until(lambda: waiting(cache._flights) >= 30)
         return {"answer": len(calls)}
 
     served = _in_threads(40, lambda _: cache.get_or_call("Where is my order?", call))
@@ -88,7 +79,7 @@ def test_threads_that_ask_the_same_share_one_call():
     assert Counter((one.served_from, one.shared) for one in served)["model", False] == 1
     assert len({id(one.response) for one in served}) == 40
     assert len({one.entry_id for one in served}) == 1
-    assert _flights(cache) == []
+    assert under_way(cache._flights) == []
 
 
 def test_tasks_and_threads_share_one_call():
@@ -98,13 +89,13 @@ def test_tasks_and_threads_share_one_call():
 
     async def acall():
         calls.append("task")
-        while _waiting(cache) < 6:  # noqa: ASYNC110 - threads wait too, and set no event of a loop
+        while waiting(cache._flights) < 6:  # noqa: ASYNC110 - threads wait too, and set no event of a loop
             await asyncio.sleep(0.001)
         return "there"
 
     def call():
         calls.append("thread")
-        _until(lambda: _waiting(cache) >= 6)
+        _until(lambda: waiting(cache._flights) >= 6)
         return "there"
 
     async def ask_twice():
@@ -139,7 +130,7 @@ def test_who_waits_for_a_call_that_fails_gets_its_error_and_the_next_one_calls_a
 
     def call():
         calls.append(1)
-        _until(lambda: _waiting(cache) >= 9)
+        _until(lambda: waiting(cache._flights) >= 9)
         raise cf.CompoundFastError("no answer")
 
     outcomes = _in_threads(10, lambda _: cache.get_or_call("hi", call))
@@ -160,7 +151,7 @@ async def test_an_error_that_asyncio_has_its_own_use_for_reaches_the_tasks_that_
 
     def call():
         started.set()
-        _until(lambda: _waiting(cache) >= 1)
+        _until(lambda: waiting(cache._flights) >= 1)
         raise error
 
     leader = asyncio.create_task(asyncio.to_thread(_in_threads, 1, lambda _: cache.get_or_call("hi", call)))
@@ -197,7 +188,7 @@ async def test_a_cancelled_leader_hands_over_to_the_next_task():
     assert leader.cancelled() or (await asyncio.gather(leader, return_exceptions=True))
     assert len(calls) == 2
     assert [one.response for one in served] == ["there"] * 5
-    assert _flights(cache) == []
+    assert under_way(cache._flights) == []
 
 
 async def test_a_cancelled_follower_leaves_the_others_alone():
@@ -384,7 +375,7 @@ def test_a_forked_child_does_not_wait_for_calls_of_its_parent():
     leader = threading.Thread(target=cache.get_or_call, args=("hi", lambda: (may_end.wait(LIMIT_S), "parent")[1]))
     leader.start()
     try:
-        _until(lambda: _flights(cache))
+        _until(lambda: under_way(cache._flights))
         child = os.fork()
         if child == 0:
             signal.alarm(LIMIT_S)
@@ -410,7 +401,7 @@ def test_a_coroutine_function_is_refused_with_its_remedy(recwarn):
     with pytest.raises(cf.ConfigError, match="aget_or_call"):
         cache.cached(lambda request: _answer_later())("hi")  # noqa: ARG005
 
-    assert (len(cache), _flights(cache), list(recwarn)) == (0, [], [])
+    assert (len(cache), under_way(cache._flights), list(recwarn)) == (0, [], [])
 
 
 async def test_a_plain_function_is_refused_where_a_coroutine_belongs():
@@ -419,4 +410,4 @@ async def test_a_plain_function_is_refused_where_a_coroutine_belongs():
     with pytest.raises(cf.ConfigError, match=r"acall returned a str.*get_or_call"):
         await cache.aget_or_call("hi", lambda: "now")
 
-    assert (len(cache), _flights(cache)) == (0, [])
+    assert (len(cache), under_way(cache._flights)) == (0, [])
