@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from compound_fast._cache_answers import to_stored, usage_of
+from compound_fast._cache_calls import to_facts
 from compound_fast._cache_faults import CacheFaults
 from compound_fast._cache_flight import APART, Landed
-from compound_fast._core import Request, Tokenizer
+from compound_fast._core import Tokenizer
 from compound_fast.cache import SemanticCache
 from compound_fast.errors import ConfigError, ResponseValidationError, TextError
 from compound_fast.providers.asked import choices_asked
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     import httpx2
 
     from compound_fast._cache_flight import Seat
+    from compound_fast._core import Request
     from compound_fast.transport.generations import Generation, HttpRequest, HttpResponse
     from compound_fast.types import JsonObject
 
@@ -106,14 +109,15 @@ class CacheTransport(CacheFaults, ChatTransport):
             return hit
         key = self._key(call, asked)
         if key is None:
-            return self._watched(generation, call, beneath.handle_request(_upstream(generation, request, call)), None)
+            response = beneath.handle_request(_upstream(generation, request, call))
+            return self._watched(generation, call, asked, response, None)
         with self._cache._http_flights.board(key) as seat:
             answer = self._waited_for(generation, call, asked, seat)
             if answer is not None:
                 return answer
             with _calling(seat):
                 response = beneath.handle_request(_upstream(generation, request, call))
-                self._watched(generation, call, response, seat)
+                self._watched(generation, call, asked, response, seat)
                 if seat.role == "leads" and _is_whole(response):
                     try:
                         body = b"".join(response.stream)
@@ -130,14 +134,14 @@ class CacheTransport(CacheFaults, ChatTransport):
         key = self._key(call, asked)
         if key is None:
             response = await beneath.handle_async_request(_upstream(generation, request, call))
-            return self._watched(generation, call, response, None)
+            return self._watched(generation, call, asked, response, None)
         with await self._cache._http_flights.aboard(key) as seat:
             answer = self._waited_for(generation, call, asked, seat)
             if answer is not None:
                 return answer
             with _calling(seat):
                 response = await beneath.handle_async_request(_upstream(generation, request, call))
-                self._watched(generation, call, response, seat)
+                self._watched(generation, call, asked, response, seat)
                 if seat.role == "leads" and _is_whole(response):
                     try:
                         body = b"".join([piece async for piece in response.stream])
@@ -184,44 +188,39 @@ class CacheTransport(CacheFaults, ChatTransport):
             headers.append(("x-cf-entry-id", seat.landed.entry_id))
         return generation.response(200, headers, seat.landed.stored)
 
-    def _watched(self, generation: Generation, call: Call, response: HttpResponse, seat: Seat | None) -> HttpResponse:
+    def _watched(
+        self, generation: Generation, call: Call, asked: Request | None, response: HttpResponse, seat: Seat | None
+    ) -> HttpResponse:
         """Let the answer of a model pass; store it, and give it to those who wait, once it was read to its end."""
         response.headers["x-cf-served-from"] = "model"
-        if response.status_code == 200 and call.options.may_store:
-            gathering = Gathering(generation, response, lambda raw, body: self._keep(call, raw, body, seat))
+        if response.status_code == 200 and call.options.may_store and asked is not None:
+            gathering = Gathering(generation, response, lambda raw, body: self._keep(call, asked, raw, body, seat))
             if response.is_closed:
                 gathering.take(response)
             else:
                 generation.watch(response, gathering)
         return response
 
-    def _keep(self, call: Call, raw: JsonObject, body: bytes | None, seat: Seat | None) -> None:
+    def _keep(self, call: Call, asked: Request, raw: JsonObject, body: bytes | None, seat: Seat | None) -> None:
         try:
-            request = Request(call.body)
-            checked = check_completion(raw, wants_json=request.features.wants_json)
+            checked = check_completion(raw, wants_json=asked.features.wants_json)
             if not is_storable(raw, choices=choices_asked(call.body)):
                 return
             if body is None:
                 if checked.usage is None:
                     # A reader of the whole completion counts on its usage, which a stream says only when asked.
-                    raw = {**raw, "usage": _counted(request, checked.content)}
+                    raw = {**raw, "usage": _counted(asked, checked.content)}
                 body = encode(raw)
                 if len(body) > MAX_ANSWER_BYTES:
                     return
             model = str(raw.get("model", ""))
-            entry_id = self._cache.put(
-                call.body,
-                body,
-                tenant=call.options.tenant,
-                namespace=call.options.namespace,
-                model=model,
-                ttl_s=call.options.ttl_s,
-            )
+            facts = to_facts(model, None, call.options.ttl_s, (), (), None)
+            entry_id = self._cache._store(asked, *to_stored(body), facts, usage_of(raw))
             if seat is not None:
                 seat.land(Landed("bytes", body, entry_id, model))
         except (TextError, ResponseValidationError):
-            return  # no request, or no answer, that could be stored
-        except Exception as error:  # noqa: BLE001 -- as in _hit
+            return  # no answer that could be stored
+        except Exception as error:  # noqa: BLE001 -- as in _look_up
             self._note_fault("storing", error)
 
 
