@@ -166,22 +166,27 @@ impl Builder {
         }
         let mixed = mix(u64::from(stem));
         signature.content = signature.content.wrapping_add(mixed);
-        if let Some(word) = self.waiting.take() {
-            let direction = u64::from(word) << 32 | u64::from(stem);
-            signature.content = signature.content.wrapping_add(1);
-            signature.arrangement = signature.arrangement.wrapping_add(mix(direction));
-            let is_same_word = |&held: &u64| held >> 32 == u64::from(word);
-            if signature.directions[..self.directions].iter().any(is_same_word) {
-                // "cheaper to fly than to drive": which of the two is which, their order alone says.
-                self.sequence = (self.sequence.rotate_left(23) ^ mix(direction)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            }
-            if self.directions < DIRECTIONS {
-                signature.directions[self.directions] = direction;
-                self.directions += 1;
-            }
-        } else {
-            self.sequence = (self.sequence.rotate_left(23) ^ mixed).wrapping_mul(0x94d0_49bb_1331_11eb);
+        let Some(word) = self.waiting.take() else {
+            self.follow(mixed);
+            return;
+        };
+        let direction = u64::from(word) << 32 | u64::from(stem);
+        signature.content = signature.content.wrapping_add(1);
+        signature.arrangement = signature.arrangement.wrapping_add(mix(direction));
+        let was_said = signature.directions[..self.directions].iter().any(|&held| held >> 32 == u64::from(word));
+        if self.directions < DIRECTIONS {
+            signature.directions[self.directions] = direction;
+            self.directions += 1;
         }
+        if was_said {
+            // "cheaper to fly than to drive": which of the two is which, their order alone says.
+            self.follow(mix(direction));
+        }
+    }
+
+    /// What comes next where the order counts.
+    fn follow(&mut self, mixed: u64) {
+        self.sequence = (self.sequence.rotate_left(23) ^ mixed).wrapping_mul(0x94d0_49bb_1331_11eb);
     }
 
     /// The signature.
