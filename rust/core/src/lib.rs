@@ -14,6 +14,8 @@ pub mod clock;
 
 pub mod heap;
 
+mod simd;
+
 pub mod disk;
 
 pub mod container;

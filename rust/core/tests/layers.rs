@@ -14,7 +14,7 @@ const LAYERS: [&[&str]; 8] = [
     &["tokens", "embed"],
     &["request"],
     &["container"],
-    &["error", "clock", "heap", "disk"],
+    &["error", "clock", "heap", "disk", "simd"],
 ];
 
 /// What the core must not depend on: it sees neither Python nor a network.

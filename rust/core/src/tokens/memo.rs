@@ -11,7 +11,7 @@ use std::cell::Cell;
 use parking_lot::Mutex;
 
 use super::layout::KEY_BYTES;
-use super::simd::prefetch;
+use crate::simd::prefetch;
 
 /// Slots for pieces of at most [`KEY_BYTES`] bytes, tokens or not: small enough to stay in the second-level cache.
 const RECENT: usize = 1 << 14;

@@ -1,7 +1,7 @@
 //! The tables of an encoding, as `build.rs` wrote them: read-only, shared between processes, ready without loading.
 
 use super::layout::{self, Aligned, ID_BITS, NONE, TRIE_BASE, TRIE_BASE_MASK, TRIE_LABEL_MASK, TRIE_TOKEN};
-use super::simd::prefetch;
+use crate::simd::prefetch;
 
 /// The tables of one encoding. Little-endian words are kept as bytes, so that including a file needs no cast.
 pub struct Vocabulary {

@@ -7,9 +7,7 @@
 //! In the formulas `x << 1` reads "the byte before is x", `x >> 1` "the byte after is x".
 
 use super::pattern::Pattern;
-
-/// Bytes in a window.
-pub const WINDOW: usize = 64;
+use crate::simd::WINDOW;
 
 /// Readable bytes that a piece handed to a [`Sink`] has from its start on, whatever its length.
 pub const READABLE: usize = 32;

@@ -5,9 +5,10 @@
 #![expect(clippy::inline_always, reason = "the walk must be compiled into its caller, with the CPU's instructions")]
 
 use super::super::markup;
-use super::super::simd::{Classify, Job, Masks, WINDOW};
+use super::super::simd::{Classify, Job, Masks};
 use super::{Kind, Scan, Scanner};
 use crate::features::word::{LONGEST, WordKey};
+use crate::simd::WINDOW;
 
 /// The walk over a text.
 pub struct Walk<'a>(pub &'a str);

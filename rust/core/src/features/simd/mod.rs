@@ -1,13 +1,14 @@
 //! Which of 64 bytes are what, one bit a byte, with what the CPU has; chosen at run time.
 //!
-//! The only unsafe code of the features: one load of 64 bytes, and one call of a function that needs CPU features.
+//! The only unsafe code of the features: calls of functions that need CPU features.
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-/// Bytes that are read at a time.
-pub const WINDOW: usize = 64;
+#[cfg(target_arch = "x86_64")]
+use crate::simd;
+use crate::simd::WINDOW;
 
 /// Which of 64 bytes are what.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,20 +43,11 @@ pub trait Job {
 #[inline]
 pub fn with_masks<J: Job>(job: J) -> J::Found {
     #[cfg(target_arch = "x86_64")]
-    if has_avx2() {
+    if simd::has_avx2() {
         // SAFETY: the CPU has just been found to have what the function needs.
         return unsafe { x86::run_avx2(job) };
     }
     job.run::<Portable>()
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-fn has_avx2() -> bool {
-    is_x86_feature_detected!("avx2")
-        && is_x86_feature_detected!("bmi1")
-        && is_x86_feature_detected!("bmi2")
-        && is_x86_feature_detected!("lzcnt")
 }
 
 /// Byte by byte, on any CPU.

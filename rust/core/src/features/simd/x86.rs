@@ -1,14 +1,15 @@
 //! AVX2.
 
 use std::arch::x86_64::{
-    __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256,
-    _mm256_set1_epi8, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_slli_epi16, _mm256_sub_epi8,
+    __m256i, _mm256_cmpeq_epi8, _mm256_or_si256, _mm256_setr_epi8, _mm256_shuffle_epi8, _mm256_slli_epi16,
 };
 
-use super::{Classify, Job, Masks, WINDOW};
+use super::{Classify, Job, Masks};
+use crate::simd::WINDOW;
+use crate::simd::x86::{all, bits, halves, is, within};
 
 /// A job with AVX2.
-#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt")]
+#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
 pub fn run_avx2<J: Job>(job: J) -> J::Found {
     job.run::<Avx2>()
 }
@@ -27,20 +28,9 @@ impl Classify for Avx2 {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn masks_avx2(bytes: &[u8; WINDOW]) -> Masks {
-    // SAFETY: both loads are inside the 64 bytes.
-    let (low, high) =
-        unsafe { (_mm256_loadu_si256(bytes.as_ptr().cast()), _mm256_loadu_si256(bytes.as_ptr().add(32).cast())) };
-    let bits = |low: __m256i, high: __m256i| {
-        let (low, high) = (_mm256_movemask_epi8(low).cast_unsigned(), _mm256_movemask_epi8(high).cast_unsigned());
-        u64::from(low) | u64::from(high) << 32
-    };
-    let all = |value: u8| _mm256_set1_epi8(value.cast_signed());
-    let equal = |value: u8| bits(_mm256_cmpeq_epi8(low, all(value)), _mm256_cmpeq_epi8(high, all(value)));
-    // Unsigned `'a' <= small <= 'z'`, of which AVX2 has no comparison.
-    let is_letter = |half: __m256i| {
-        let from = _mm256_sub_epi8(_mm256_or_si256(half, all(0x20)), all(b'a'));
-        _mm256_cmpeq_epi8(_mm256_min_epu8(from, all(25)), from)
-    };
+    let (low, high) = halves(bytes);
+    let equal = |value: u8| bits(is(low, value), is(high, value));
+    let is_letter = |half: __m256i| within(_mm256_or_si256(half, all(0x20)), b'a', 25);
     // The four signs differ in their low halves, so each byte is compared with the one sign that it could be. The first
     // place holds a sign that no byte looks up: one with a low half of 0 would have to be 1, one of 128 or more finds 0.
     let one = _mm256_setr_epi8(

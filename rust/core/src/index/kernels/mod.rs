@@ -10,6 +10,8 @@ mod portable;
 
 use std::sync::LazyLock;
 
+use crate::simd;
+
 /// Values of one block: 32 bytes of code, byte j holding value j in its low half and value 32 + j in its high half.
 pub const BLOCK: usize = 64;
 
@@ -68,15 +70,10 @@ pub use self::portable::value;
 
 /// Asks for bytes that will be read soon. Has no effect but on time.
 #[inline]
-#[cfg_attr(target_arch = "x86_64", expect(unsafe_code, reason = "a prefetch takes a pointer"))]
 pub fn prefetch(bytes: &[u8]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in bytes.chunks(64) {
-        // SAFETY: a prefetch reads nothing that the program sees, and SSE is part of every x86-64.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast()) };
+    for line in bytes.chunks(64).filter_map(<[u8]>::first) {
+        simd::prefetch(line);
     }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = bytes;
 }
 
 #[cfg(test)]

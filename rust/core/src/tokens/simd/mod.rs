@@ -7,6 +7,8 @@ use std::sync::OnceLock;
 
 use super::pattern::Pattern;
 use super::window::{self, Sink};
+#[cfg(target_arch = "x86_64")]
+use crate::simd;
 
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -30,14 +32,10 @@ impl Path {
             let mut paths = vec![Self::Portable];
             #[cfg(target_arch = "x86_64")]
             {
-                let has_bits = is_x86_feature_detected!("bmi1")
-                    && is_x86_feature_detected!("bmi2")
-                    && is_x86_feature_detected!("lzcnt")
-                    && is_x86_feature_detected!("popcnt");
-                if has_bits && is_x86_feature_detected!("avx2") {
+                if simd::has_avx2() {
                     paths.push(Self::Avx2);
                 }
-                if has_bits && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
+                if simd::has_bits() && is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512bw") {
                     paths.push(Self::Avx512);
                 }
             }
@@ -64,16 +62,4 @@ pub fn cut<P: Pattern>(path: Path, text: &[u8], sink: &mut impl Sink) {
         Path::Avx512 if Path::available().contains(&path) => unsafe { x86::cut_avx512::<P>(text, sink) },
         _ => window::cut_portable::<P>(text, sink),
     }
-}
-
-/// Starts to load the cache line that `place` begins in.
-#[inline(always)]
-pub fn prefetch<T>(place: &T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch of any address is allowed, and every x86-64 has the instruction.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(std::ptr::from_ref(place).cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = place;
 }

@@ -1,13 +1,14 @@
 //! AVX2 and AVX-512.
 
 use std::arch::x86_64::{
-    __m256i, _mm256_cmpeq_epi8, _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256,
-    _mm256_set1_epi8, _mm256_sub_epi8, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_loadu_si512,
-    _mm512_movepi8_mask, _mm512_set1_epi8, _mm512_sub_epi8,
+    __m256i, _mm256_or_si256, _mm512_cmpeq_epi8_mask, _mm512_cmple_epu8_mask, _mm512_loadu_si512, _mm512_movepi8_mask,
+    _mm512_set1_epi8, _mm512_sub_epi8,
 };
 
 use super::super::pattern::Pattern;
-use super::super::window::{self, Classify, Masks, Sink, WINDOW};
+use super::super::window::{self, Classify, Masks, Sink};
+use crate::simd::WINDOW;
+use crate::simd::x86::{bits, halves, is, within};
 
 /// [`window::cut`] with AVX2.
 #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
@@ -36,19 +37,7 @@ impl Classify for Avx2 {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn masks_avx2(bytes: &[u8; WINDOW]) -> Masks {
-    // SAFETY: both loads are inside the 64 bytes.
-    let (low, high) =
-        unsafe { (_mm256_loadu_si256(bytes.as_ptr().cast()), _mm256_loadu_si256(bytes.as_ptr().add(32).cast())) };
-    let bits = |low: __m256i, high: __m256i| {
-        let (low, high) = (_mm256_movemask_epi8(low).cast_unsigned(), _mm256_movemask_epi8(high).cast_unsigned());
-        u64::from(low) | u64::from(high) << 32
-    };
-    let is = |half: __m256i, value: u8| _mm256_cmpeq_epi8(half, _mm256_set1_epi8(value.cast_signed()));
-    // Unsigned `first <= byte <= first + span`, of which AVX2 has no comparison.
-    let within = |half: __m256i, first: u8, span: u8| {
-        let from = _mm256_sub_epi8(half, _mm256_set1_epi8(first.cast_signed()));
-        _mm256_cmpeq_epi8(_mm256_min_epu8(from, _mm256_set1_epi8(span.cast_signed())), from)
-    };
+    let (low, high) = halves(bytes);
     let equal = |value: u8| bits(is(low, value), is(high, value));
     let range = |first: u8, span: u8| bits(within(low, first, span), within(high, first, span));
     let newline = |half: __m256i| _mm256_or_si256(is(half, b'\n'), is(half, b'\r'));
