@@ -45,6 +45,14 @@ fn fill(cache: &Cache, numbers: std::ops::Range<usize>) {
     }
 }
 
+/// Leaves a folder with a snapshot of so many.
+fn keep(folder: &Folder, count: usize) {
+    let cache = open(folder);
+    fill(&cache, 0..count);
+    cache.compact().unwrap();
+    cache.close().unwrap();
+}
+
 fn served(cache: &Cache, number: usize) -> Option<(HitKind, f32)> {
     let hit = cache.get(&respelled(number))?;
     assert_eq!(&*hit.answer().response, question(number).as_bytes());
@@ -217,10 +225,7 @@ fn the_vectors_of_large_partitions_are_beside_the_snapshot_and_found_again() {
 #[test]
 fn a_folder_that_is_opened_with_a_smaller_budget_keeps_what_fits_in_both_tiers() {
     let folder = Folder::new("smaller");
-    let first = open(&folder);
-    fill(&first, 0..400);
-    first.compact().unwrap();
-    first.close().unwrap();
+    keep(&folder, 400);
 
     let config = CacheConfig { max_bytes: 150_000, ..CacheConfig::default() };
     let second = try_open(&folder.0, config, StaticEmbedder::shipped().unwrap(), 1_000).unwrap();
@@ -234,10 +239,7 @@ fn a_folder_that_is_opened_with_a_smaller_budget_keeps_what_fits_in_both_tiers()
 #[test]
 fn a_damaged_file_of_vectors_is_refused_by_name_and_one_that_is_missing_costs_the_semantic_tier_alone() {
     let folder = Folder::new("damaged-vectors");
-    let first = open(&folder);
-    fill(&first, 0..100);
-    first.compact().unwrap();
-    first.close().unwrap();
+    keep(&folder, 100);
     let file = folder.files("vectors-").remove(0);
     let mut bytes = fs::read(&file).unwrap();
     let middle = bytes.len() / 2;
