@@ -9,13 +9,13 @@ The baseline in the same run, `test_no_path`, reads the body, makes up an answer
 Two shared cores of an AMD EPYC, Python 3.11, microseconds::
 
                                   least     median        IQR
-    test_no_path                     38         40          1
-    test_exact_hit                   80         85          5
-    test_miss[with slots]           190        203         23
-    test_miss[without slots]        235        271         28    compared with up to 2,050 stored requests
-    test_stream_of_a_miss           275        503        211    grows with the answer: a chunk is 8 words
-    test_miss_wall[with slots]      186        200         22
-    test_miss_wall[without slots]   215        246         27
+    test_no_path                     39         41          1
+    test_exact_hit                   80         84          3
+    test_miss[with slots]           180        196         35
+    test_miss[without slots]        227        252         53    compared with up to 2,050 stored requests
+    test_stream_of_a_miss           277        492        218    grows with the answer: a chunk is 8 words
+    test_miss_wall[with slots]      178        189         18
+    test_miss_wall[without slots]   213        237         45
 """
 
 from __future__ import annotations
