@@ -17,12 +17,11 @@ from compound_fast.config import LedgerConfig
 from compound_fast.pipeline import Pipeline
 from compound_fast.request import to_body
 from compound_fast.types import CallOptions
+from flights import LIMIT_S
 from flights import waiting as count_waiting
 from loopback import answer, config, raw_answer, reset, status, stream
 
 COUNT = 5
-LIMIT_S = 20
-"""Longer than any of these takes; what waits for itself would wait for ever."""
 QUESTION = to_body("Where is my order?")
 
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import threading
 from pathlib import Path
 from typing import Literal
 
 import pytest
 
 import compound_fast as cf
-from compound_fast import _core
 
 COMPLETION = {"choices": [{"message": {"role": "assistant", "content": "There."}, "finish_reason": "stop"}]}
 
@@ -135,77 +132,6 @@ def test_an_error_never_shows_the_prompt() -> None:
         cf.SemanticCache().get(b'{"messages": [{"role": "user", "content": "my secret" 7}]}')
 
     assert "secret" not in str(caught.value)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_child_forked_while_threads_are_inside_the_cache_can_use_it() -> None:
-    """A fork waits until no thread holds the lock, so that the child never finds it taken."""
-    cache = cf.SemanticCache()
-    cache.put("Where is my order?", "there")
-    is_over = threading.Event()
-
-    def work(number: int) -> None:
-        while not is_over.is_set():
-            cache.put(f"question of thread {number} about many things", "x" * 1000)
-            cache.get("another question about other things")
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    try:
-        for _ in range(100):
-            child = os.fork()
-            if child == 0:
-                signal.alarm(5)  # ends a child that hangs
-                os._exit(0 if cache.get("Where is my order?") else 1)
-            assert os.waitpid(child, 0)[1] == 0
-    finally:
-        is_over.set()
-        for thread in threads:
-            thread.join()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_other_threads_go_on_while_a_fork_waits_for_one_that_is_inside_the_cache() -> None:
-    """A snapshot may take seconds; a fork that waits for it holds no thread of Python up, nor another fork."""
-    cache = cf.SemanticCache()
-    texts = [f"{number} " + "many words " * 30_000 for number in range(60)]
-    requests = [_core.Request(json.dumps({"messages": [{"role": "user", "content": text}]}).encode()) for text in texts]
-    began, is_over = threading.Event(), threading.Event()
-    ticks = 0
-    seen: list[int] = []
-
-    def inside() -> None:
-        began.set()
-        cache._core.get_many(requests)
-
-    def tick() -> None:
-        nonlocal ticks
-        while not is_over.wait(0.001):
-            ticks += 1
-
-    def fork() -> None:
-        child = os.fork()
-        if child == 0:
-            signal.alarm(5)
-            os._exit(0 if cache.get("another question") is None else 1)
-        seen.append(ticks)
-        assert os.waitpid(child, 0)[1] == 0
-
-    ticker, worker, other = (threading.Thread(target=work) for work in (tick, inside, fork))
-    ticker.start()
-    worker.start()
-    began.wait()
-    before = ticks
-    other.start()
-    fork()
-    is_over.set()
-    for thread in (ticker, worker, other):
-        thread.join()
-
-    assert min(seen) - before > 10
 
 
 @pytest.mark.parametrize("body", [{"compound": {"tenant": "a"}}, {"compound": None}])

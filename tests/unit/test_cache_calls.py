@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import threading
 from collections import Counter
 from concurrent import futures
@@ -13,10 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import compound_fast as cf
-from flights import under_way, waiting
-
-LIMIT_S = 20
-"""Longer than any of these takes; what waits for itself would wait for ever."""
+from flights import LIMIT_S, under_way, until, waiting
 
 
 def _in_threads(count, work):
@@ -36,16 +31,6 @@ def _in_threads(count, work):
 
 async def _never():
     raise AssertionError("it was called, and not waited for")
-
-
-def _until(condition):
-    """Wait until something is so that another thread brings about."""
-    deadline = threading.Event()
-    for _ in range(LIMIT_S * 200):
-        if condition():
-            return
-        deadline.wait(0.005)
-    raise AssertionError("it never came to be so")
 
 
 def test_a_stored_answer_is_served_and_nothing_is_called():
@@ -69,7 +54,7 @@ def test_threads_that_ask_the_same_share_one_call():
 
     def call():
         calls.append(threading.get_ident())
-        _until(lambda: waiting(cache._flights) >= 30)
+        until(lambda: waiting(cache._flights) >= 30)
         return {"answer": len(calls)}
 
     served = _in_threads(40, lambda _: cache.get_or_call("Where is my order?", call))
@@ -95,7 +80,7 @@ def test_tasks_and_threads_share_one_call():
 
     def call():
         calls.append("thread")
-        _until(lambda: waiting(cache._flights) >= 6)
+        until(lambda: waiting(cache._flights) >= 6)
         return "there"
 
     async def ask_twice():
@@ -130,7 +115,7 @@ def test_who_waits_for_a_call_that_fails_gets_its_error_and_the_next_one_calls_a
 
     def call():
         calls.append(1)
-        _until(lambda: waiting(cache._flights) >= 9)
+        until(lambda: waiting(cache._flights) >= 9)
         raise cf.CompoundFastError("no answer")
 
     outcomes = _in_threads(10, lambda _: cache.get_or_call("hi", call))
@@ -151,7 +136,7 @@ async def test_an_error_that_asyncio_has_its_own_use_for_reaches_the_tasks_that_
 
     def call():
         started.set()
-        _until(lambda: waiting(cache._flights) >= 1)
+        until(lambda: waiting(cache._flights) >= 1)
         raise error
 
     leader = asyncio.create_task(asyncio.to_thread(_in_threads, 1, lambda _: cache.get_or_call("hi", call)))
@@ -364,26 +349,6 @@ def test_many_threads_and_loops_call_once_for_each_request():
     assert _in_threads(12, work) == [True] * 12
     assert set(calls.values()) == {1}
     assert len(calls) == 60
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_forked_child_does_not_wait_for_calls_of_its_parent():
-    """The thread that leads a call is not there in a child, so the child calls for itself."""
-    cache = cf.SemanticCache()
-    may_end = threading.Event()
-    leader = threading.Thread(target=cache.get_or_call, args=("hi", lambda: (may_end.wait(LIMIT_S), "parent")[1]))
-    leader.start()
-    try:
-        _until(lambda: under_way(cache._flights))
-        child = os.fork()
-        if child == 0:
-            signal.alarm(LIMIT_S)
-            os._exit(0 if cache.get_or_call("hi", lambda: "child").response == "child" else 1)
-        assert os.waitpid(child, 0)[1] == 0
-    finally:
-        may_end.set()
-        leader.join()
 
 
 async def _answer_later():
